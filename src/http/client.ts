@@ -21,9 +21,9 @@ import { retryAfterMs } from './retry-after.js'
 export interface HttpOptions {
   /** Time to reach the server, in milliseconds. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined
-  /** Time from sending to the answer's headers. Default 180,000. */
+  /** Time from sending to the answer's headers, exact to a second. Default 180,000. */
   readonly headersTimeoutMs?: number | undefined
-  /** Time between two pieces of the answer's body. Default 60,000. */
+  /** Time between two pieces of the answer's body, exact to a second. Default 60,000. */
   readonly bodyTimeoutMs?: number | undefined
   /** Time for the whole request. Default 300,000. */
   readonly totalTimeoutMs?: number | undefined
@@ -98,7 +98,7 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
     })
   }
 
-  const send = async (request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> => {
+  const send = async (opened: Agent, request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> => {
     const { url, method, body } = request
     const streamed = typeof body === 'function'
     const headers: Record<string, string> = { accept: 'application/json', ...request.headers }
@@ -107,8 +107,7 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
       const payload = streamed ? undefined : body
       Object.assign(headers, auth.headers({ method, url, headers, payload, streamed, timeMs: clock.now() }))
     }
-    agent ??= openAgent()
-    const response = await (await agent).request({
+    const response = await opened.request({
       origin: url.origin,
       path: url.pathname + url.search,
       method: method as Dispatcher.HttpMethod,
@@ -123,6 +122,9 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
 
   /** The same request under one signal for the run's end and the total time. */
   const sendInTime = async (request: HttpRequest, run: AbortSignal | undefined): Promise<HttpResponse> => {
+    agent ??= openAgent()
+    const opened = await agent
+    throwIfAborted(run)
     const cut = new AbortController()
     const done = new AbortController()
     const stop = () => cut.abort()
@@ -132,7 +134,7 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
       () => {},
     )
     try {
-      return await send(request, cut.signal)
+      return await send(opened, request, cut.signal)
     } catch (error) {
       if (run?.aborted) throw abortError(run)
       if (cut.signal.aborted) throw timeout('total', totalTimeoutMs, error)

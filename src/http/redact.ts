@@ -48,7 +48,7 @@ export function maskFor(secrets: readonly Secret[]): Mask {
     needles.add(value)
     needles.add(encodePart(value))
     needles.add(encodeURIComponent(value))
-    needles.add(encodeURIComponent(value).replaceAll('%20', '+'))
+    needles.add(new URLSearchParams([['', value]]).toString().slice(1))
     needles.add(JSON.stringify(value).slice(1, -1))
     for (const needle of base64Forms(value)) if (needle.length >= 2 * MIN_LENGTH) needles.add(needle)
   }
