@@ -232,9 +232,9 @@ function originOf(location: unknown, base: URL): string {
 }
 
 function timeout(which: string, ms: number | undefined, cause: unknown): EtlError {
-  const limit = ms === undefined ? '' : ` within ${ms} ms`
+  const limit = ms === undefined ? 'in time' : `within ${ms} ms`
   const unsent = which === 'connect' ? { unsent: true } : {}
-  return new EtlError('ETL_HTTP_TIMEOUT', `no end${limit} (${which} timeout)`, {
+  return new EtlError('ETL_HTTP_TIMEOUT', `no complete answer ${limit} (option ${which}TimeoutMs)`, {
     verdict: 'again',
     cause,
     context: { timeout: which, ...unsent },

@@ -3,6 +3,7 @@ import { EtlError } from '../errors.js'
 import { verdictFor } from '../http/client.js'
 import { oneLine, reasonIn, reasonOf } from '../http/error-body.js'
 import { show } from '../internal/options.js'
+import { countSucceeded } from './bulk-scan.js'
 
 /** An action that was refused. */
 export interface BulkFailure {
@@ -19,6 +20,7 @@ export interface BulkFailure {
  * not say what became of each: `ETL_INFINO_REPLY_UNREADABLE`, `ETL_INFINO_REPLY_COUNT`.
  */
 export function bulkFailures(body: Buffer, count: number): readonly BulkFailure[] {
+  if (countSucceeded(body) === count) return []
   const reply = parseObject(body)
   const { items, errors } = reply
   if (!Array.isArray(items)) {
@@ -52,7 +54,7 @@ function failureIn(item: unknown, index: number): BulkFailure | undefined {
   // One key per item, the action; its name need not be the one that was sent.
   for (const action in item as object) {
     const outcome = (item as Record<string, unknown>)[action]
-    if (typeof outcome !== 'object' || outcome === null) break
+    if (typeof outcome !== 'object' || outcome === null || Array.isArray(outcome)) break
     const { status: given, error } = outcome as { status?: unknown; error?: unknown }
     const refused = error !== undefined && error !== null
     const status = given === undefined || given === null ? (refused ? 400 : 200) : Number(given)
