@@ -1,20 +1,20 @@
 /**
- * Counts the items of an upload's answer without making objects of them, some four times faster than parsing.
+ * Counts the items of an upload's answer without making objects of them, some three times faster than parsing.
  * It vouches for the usual answer only: compact JSON, `"errors":false`, each item an action with a flat outcome
  * that has no `error` and no status but 2xx. Whatever else comes is left to the parser.
  */
 
-const NUMBER = /-?(?:0|[1-9]\d*)/.source
-/** Bounded, since an expression notes its way back at every character; longer ones go to the parser. */
+// Every repetition is bounded, since an expression notes its way back at each step; what is longer goes to the parser.
+const NUMBER = /-?(?:0|[1-9]\d{0,18})/.source
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON text may not hold them
 const STRING = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){0,1024}"/.source
-const KEY = /"(?!error")(?!status":(?!2\d\d[,}]))[a-zA-Z_]+"/.source
-const COUNTS = `\\{(?:"[a-z]+":${NUMBER}(?:,(?=")|(?=\\})))*\\}`
+const KEY = /"(?!error")(?!status":(?!2\d\d[,}]))[a-zA-Z_]{1,64}"/.source
+const COUNTS = `\\{(?:"[a-z]{1,64}":${NUMBER}(?:,(?=")|(?=\\}))){0,16}\\}`
 const MEMBER = `${KEY}:(?:${STRING}|${NUMBER}|true|false|null|${COUNTS})(?:,(?=")|(?=\\}))`
 
-const HEAD = /\{(?:"took":\d{1,15},|"errors":false,)*"items":\[/y
-const ITEM = new RegExp(`\\{"(?:index|create|update|delete)":\\{(?:${MEMBER})+\\}\\}`, 'y')
-const TAIL = /\](?:,"took":\d{1,15}|,"errors":false)*\}$/y
+const HEAD = /\{(?:"took":(?:0|[1-9]\d{0,14}),|"errors":false,){0,3}"items":\[/y
+const ITEM = new RegExp(`\\{"(?:index|create|update|delete)":\\{(?:${MEMBER}){1,64}\\}\\}`, 'y')
+const TAIL = /\](?:,"took":(?:0|[1-9]\d{0,14})|,"errors":false){0,3}\}$/y
 const COMMA = 0x2c
 
 /** How many items succeeded, where all did; undefined where that takes a closer look. */

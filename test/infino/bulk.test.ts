@@ -76,6 +76,9 @@ describe('the quick count of a bulk answer', () => {
     const long = { index: { _id: 'ü'.repeat(5_000_000), status: 200 } }
     const body = Buffer.from(JSON.stringify({ errors: false, items: [...items, long] }))
     expect(bulkFailures(body, 2)).toEqual([])
+    const members = `${'"a":1,'.repeat(3_000_000)}"status":201`
+    for (const outcome of [members, `"_shards":{${members}}`, `"a":${'1'.repeat(5_000_000)}`])
+      expect(bulkFailures(Buffer.from(`{"errors":false,"items":[{"index":{${outcome}}}]}`), 1)).toEqual([])
   })
 
   it('leaves everything odd to the parser, which calls it unknown', () => {
