@@ -64,6 +64,7 @@ export interface HttpClient {
   readonly request: (request: HttpRequest, context?: RunContext) => Promise<HttpResponse>
   /** Masks this client's secrets in any text. */
   readonly mask: Mask
+  /** Drops the connections; a later request opens new ones. */
   readonly close: () => Promise<void>
 }
 
@@ -85,7 +86,6 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
   const auth = options.auth
   const mask = maskFor(auth?.secrets ?? [])
   let agent: Promise<Agent> | undefined
-  let closed = false
 
   /** Loading undici takes longer than starting the rest of the library, and a dry run never needs it. */
   const openAgent = async (): Promise<Agent> => {
@@ -162,7 +162,6 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
     mask,
     async request(request, context = {}) {
       throwIfAborted(context.signal)
-      if (closed) throw new EtlError('ETL_HTTP_CLOSED', 'the HTTP client was closed before this request')
       const name = mask(nameOf(request))
       const started = clock.now()
       const log = (fields: Record<string, unknown>, outcome: string) =>
@@ -185,9 +184,10 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
       }
     },
     async close() {
-      closed = true
       // Requests have settled or were aborted by their signal; only idle connections are left.
-      await agent?.then((opened) => opened.destroy())
+      const opened = agent
+      agent = undefined
+      await (await opened)?.destroy()
     },
   }
 }

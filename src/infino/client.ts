@@ -35,7 +35,7 @@ const FILE_TYPES = {
 } as const
 
 export function infinoClient(options: InfinoOptions = {}): InfinoClient {
-  const base = endpointOf(options.endpoint ?? process.env.INFINO_ENDPOINT ?? DEFAULT_ENDPOINT)
+  const base = endpointOf(options.endpoint ?? (process.env.INFINO_ENDPOINT || DEFAULT_ENDPOINT))
   const auth = sigv4Auth(
     base.origin,
     keyOf('accessKey', 'INFINO_ACCESS_KEY', options.accessKey),

@@ -85,5 +85,6 @@ export interface InfinoClient {
   ) => Promise<{ readonly deleted: number | undefined }>
   /** Masks the keys in any text. */
   readonly mask: Mask
+  /** Drops the connections; a later request opens new ones. */
   readonly close: () => Promise<void>
 }

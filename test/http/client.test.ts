@@ -160,8 +160,7 @@ describe('a status', () => {
     const failure = await failureOf(
       client().request({ method: 'POST', url: new URL(origin), body: Buffer.alloc(20_000_000) }),
     )
-    // The server may reset the connection before its answer was read; both may be sent again in some way.
-    expect(['split', 'again']).toContain(failure.verdict)
+    expect(failure).toMatchObject({ verdict: 'split', context: { status: 413 } })
   })
 
   it('that redirects is not followed', async () => {
@@ -257,14 +256,15 @@ describe('a connection', () => {
     })
   })
 
-  it('is closed with the client, which then refuses', async () => {
+  it('is closed with the client, and opened again by a later request', async () => {
     const { origin, sockets } = await serve((_request, response) => response.end('{}'))
     const http = client()
     await http.request(get(origin))
     expect(sockets.size).toBe(1)
     await http.close()
     while (sockets.size > 0) await new Promise(setImmediate)
-    expect((await failureOf(http.request(get(origin)))).code).toBe('ETL_HTTP_CLOSED')
+    await http.close()
+    expect((await http.request(get(origin))).status).toBe(200)
   })
 })
 

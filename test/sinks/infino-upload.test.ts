@@ -238,6 +238,16 @@ describe('a write', () => {
     expect(fake.requests).toEqual([])
   })
 
+  it('works again when the sink is opened again after its close', async () => {
+    const sink = open()
+    for (const partition of ['p0', 'p1']) {
+      await sink.open!(opening)
+      await sink.write(frameOf(sink, [{ partition }], { partition }).frame, first)
+      await sink.close!(true)
+    }
+    expect(fake.rows('d')).toEqual([{ partition: 'p0' }, { partition: 'p1' }])
+  })
+
   it('ends when its signal fires', async () => {
     const sink = open()
     await sink.open!(opening)
