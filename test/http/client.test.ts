@@ -323,6 +323,14 @@ describe('credentials', () => {
     for (const text of [...seen, inspect(failure, { depth: 9 }), inspect(http, { depth: 9 })])
       for (const hidden of [secret, 'IAK_CANARY', 'abc']) expect(text).not.toContain(hidden)
   })
+
+  it('show in no cause, where a broken answer is kept', async () => {
+    const { origin } = await raw(`HTTP/1.1 200 OK\r\nbad header ${secret}\r\n\r\n`)
+    const failure = await failureOf(client({ auth: authFor(origin) }).request(get(origin)))
+    expect(failure.code).toBe('ETL_HTTP_TRANSPORT')
+    expect(inspect(failure, { depth: 9, showHidden: true })).not.toContain(secret)
+    expect(inspect(failure.cause, { depth: 9, showHidden: true })).toContain('***')
+  })
 })
 
 it('refuses a header that would smuggle another one in', async () => {

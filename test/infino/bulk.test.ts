@@ -81,6 +81,11 @@ describe('the quick count of a bulk answer', () => {
       expect(bulkFailures(Buffer.from(`{"errors":false,"items":[{"index":{${outcome}}}]}`), 1)).toEqual([])
   })
 
+  it('leaves a row with an error to the parser, which counts it as refused', () => {
+    const body = '{"errors":false,"items":[{"index":{"status":200,"error":"no"}}]}'
+    expect(outcome(body, 1)).toMatchObject([{ index: 0, verdict: 'never', reason: 'no' }])
+  })
+
   it('leaves everything odd to the parser, which calls it unknown', () => {
     const item = '{"index":{"status":201}}'
     for (const body of [

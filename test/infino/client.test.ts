@@ -331,6 +331,17 @@ describe('the keys', () => {
     for (const text of seen) for (const form of forms) expect(text).not.toContain(form)
   })
 
+  it('show in no reason for which a row was refused', async () => {
+    const server = await startInfinoFake({ secretKey: canary })
+    const infino = open({ endpoint: server.endpoint, secretKey: canary })
+    const items = [{ index: { status: 400, error: { type: 'x', reason: `because of ${canary}` } } }]
+    server.datasets.set('d', new Map())
+    server.fault('upload', { reply: () => ({ errors: true, items }) })
+    const failures = await infino.upload('d', ndjson({ index: {} }, {}), 1)
+    expect(failures).toMatchObject([{ status: 400, reason: 'x: because of ***' }])
+    await server.close()
+  })
+
   it('that are wrong give an error that says what to check', async () => {
     const infino = open({ secretKey: 'another-secret' })
     expect(await failureOf(infino.ping())).toMatchObject({

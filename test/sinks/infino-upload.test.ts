@@ -46,6 +46,17 @@ describe('the body of an upload', () => {
     expect(rowStarts[0]).toBe('{"index":{"_id":"run.p0.9"}}\n'.length)
   })
 
+  it('tells where the row itself starts, for all actions that carry one', () => {
+    for (const action of ['index', 'update'] as const) {
+      const { frame, rowStarts } = frameOf(open({ id: 'a', action }), [{ a: 1 }, { a: 2 }])
+      const text = Buffer.from(frame.body)
+      expect(rowStarts.map((start) => text.toString('utf8', start, start + 7))).toEqual([
+        '{"a":1}',
+        '{"a":2}',
+      ])
+    }
+  })
+
   it('takes text that nobody parsed, byte for byte', () => {
     const bytes = Buffer.from('{"n":12345678901234567890}{"x": 1.50}')
     const batch = textBatch<Row>({ bytes, starts: [0, 26], ends: [26, bytes.length], count: 2 })
