@@ -12,6 +12,7 @@ import { type FieldKinds, observe } from './fields.js'
 import { members } from './json-text.js'
 import { linesOf } from './lines.js'
 import { malformed } from './reply.js'
+import { Shapes } from './shapes.js'
 
 export type Action = 'index' | 'create' | 'update' | 'delete'
 
@@ -28,6 +29,7 @@ export interface Bulk {
   /** Updates that may create: what to store where there is no row. */
   readonly upserts: Map<number, string>
   readonly fields: FieldKinds
+  readonly shapes: Shapes
   readonly bytes: number
 }
 
@@ -43,6 +45,7 @@ export function parseBulk(body: Buffer, dataset: string): Bulk {
     made: new Set(),
     upserts: new Map(),
     fields: new Map(),
+    shapes: new Shapes(),
     bytes: body.length,
   }
   const lines = linesOf(body)
@@ -72,6 +75,8 @@ export function parseBulk(body: Buffer, dataset: string): Bulk {
 }
 
 function documentOf(bulk: Bulk, place: number, text: string, broken: boolean): string {
+  const update = bulk.actions[place] === 'update'
+  if (!update && !broken && bulk.shapes.fits(text)) return text
   const document = broken
     ? refusal('mapper_parsing_exception', 'the document is not UTF-8')
     : parseDocument(text)
@@ -79,8 +84,9 @@ function documentOf(bulk: Bulk, place: number, text: string, broken: boolean): s
     bulk.refused.set(place, document)
     return ''
   }
-  if (bulk.actions[place] === 'update') return partialOf(bulk, place, document, text)
+  if (update) return partialOf(bulk, place, document, text)
   observe(bulk.fields, document, text)
+  bulk.shapes.learn(document, bulk.fields)
   return text
 }
 

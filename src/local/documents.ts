@@ -48,12 +48,12 @@ const MAYBE_LONE = /\\u[dD][89a-fA-F]/
 /** DuckDB refuses to read such text, and one row of it would fail every query. */
 function holdsLoneSurrogate(text: string): boolean {
   let high = -1
-  for (const escape of text.matchAll(/\\(?:u([0-9a-fA-F]{4})|.)/g)) {
-    const code = escape[1] === undefined ? -1 : Number.parseInt(escape[1], 16)
+  for (const found of text.matchAll(/\\(?:u([0-9a-fA-F]{4})|.)/g)) {
+    const code = found[1] === undefined ? -1 : Number.parseInt(found[1], 16)
     const isLow = code >= 0xdc00 && code <= 0xdfff
-    const paired = high >= 0 && high === escape.index - 6
+    const paired = high >= 0 && high === found.index - 6
     if (isLow !== paired) return true
-    high = code >= 0xd800 && code <= 0xdbff ? escape.index : -1
+    high = code >= 0xd800 && code <= 0xdbff ? found.index : -1
     if (high < 0) continue
     if (!/^\\u[dD][c-fC-F]/.test(text.slice(high + 6, high + 10))) return true
   }

@@ -70,6 +70,20 @@ export function join(known: FieldKinds, more: FieldKinds): boolean {
   return changed
 }
 
+/** Which kinds of plain value a field has shown; undefined where it has shown others too. */
+export function plainKinds(
+  kind: number,
+): { boolean: boolean; integer: boolean; real: boolean; text: boolean; date: boolean } | undefined {
+  if ((kind & ~(BOOLEAN | INTEGER | REAL | TEXT | DATE)) !== 0) return undefined
+  return {
+    boolean: (kind & BOOLEAN) !== 0,
+    integer: (kind & INTEGER) !== 0,
+    real: (kind & REAL) !== 0,
+    text: (kind & TEXT) !== 0,
+    date: (kind & DATE) !== 0,
+  }
+}
+
 export type SqlType = 'BOOLEAN' | 'BIGINT' | 'HUGEINT' | 'DOUBLE' | 'VARCHAR' | 'JSON'
 
 export function sqlType(kind: number): SqlType {

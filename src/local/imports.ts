@@ -11,6 +11,7 @@ import { decodeFile, type FileFormat, type Piece } from './decode.js'
 import { isItemError, newId, parseDocument } from './documents.js'
 import { type FieldKinds, observe } from './fields.js'
 import { ApiError } from './reply.js'
+import { Shapes } from './shapes.js'
 import { Slots } from './slots.js'
 import type { Dataset, Store } from './store.js'
 
@@ -183,12 +184,13 @@ export class Imports {
     const store = this.#store
     const dataset = store.current(file.dataset)
     const fields: FieldKinds = new Map()
+    const shapes = new Shapes()
     const connection = await store.connect()
     try {
       await connection.run('BEGIN')
       for await (const piece of decodeFile(file.path, file.format)) {
         if (this.#stopping.signal.aborted) throw new Error('the server was stopped')
-        const bodies = take(piece, job.stats, fields)
+        const bodies = take(piece, job.stats, fields, shapes)
         await store.append(connection, dataset, bodies.map(newId), undefined, bodies)
       }
       // Columns first, and for themselves: wider columns harm nobody where the rows then do not come.
@@ -212,7 +214,7 @@ export class Imports {
 const SAVE = 'UPDATE _infino.jobs SET record = $2 WHERE run_id = $1'
 
 /** The documents of a piece that can be stored; the others are counted. */
-function take(piece: Piece, stats: JobStats, fields: FieldKinds): string[] {
+function take(piece: Piece, stats: JobStats, fields: FieldKinds, shapes: Shapes): string[] {
   const bodies: string[] = []
   const refuse = (place: number, reason: string) => {
     stats.documents_failed += 1
@@ -220,12 +222,17 @@ function take(piece: Piece, stats: JobStats, fields: FieldKinds): string[] {
   }
   for (const { place, reason } of piece.refused) refuse(place, reason)
   for (const [i, text] of piece.texts.entries()) {
+    if (shapes.fits(text)) {
+      bodies.push(text)
+      continue
+    }
     const document = parseDocument(text)
     if (isItemError(document)) {
       refuse(piece.places[i]!, document.reason)
       continue
     }
     observe(fields, document, text)
+    shapes.learn(document, fields)
     bodies.push(text)
   }
   stats.documents_processed += bodies.length
