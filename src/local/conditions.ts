@@ -20,7 +20,7 @@ export interface Field {
 
 /** Collects parameters while a statement is put together. */
 export class Statement {
-  readonly values: DuckDBValue[] = []
+  readonly #values: DuckDBValue[] = []
   readonly nowMs: number
   readonly #kinds: FieldKinds
 
@@ -30,9 +30,21 @@ export class Statement {
   }
 
   bind(value: DuckDBValue): string {
-    if (this.values.length >= MAX_CLAUSES) throw malformed(`the query holds more than ${MAX_CLAUSES} values`)
-    this.values.push(value)
-    return `$${this.values.length}`
+    if (this.#values.length >= MAX_CLAUSES) throw malformed(`the query holds more than ${MAX_CLAUSES} values`)
+    this.#values.push(value)
+    return `$${this.#values.length}`
+  }
+
+  /** The SQL with the parameters that it still uses: a clause may have been left out after its values were bound. */
+  finish(sql: string): readonly [sql: string, values: DuckDBValue[]] {
+    const used = new Map<string, number>()
+    const values: DuckDBValue[] = []
+    const text = sql.replace(/\$(\d+)/g, (_, place: string) => {
+      const known = used.get(place) ?? values.push(this.#values[Number(place) - 1]!)
+      used.set(place, known)
+      return `$${known}`
+    })
+    return [text, values]
   }
 
   list(texts: readonly string[]): string {

@@ -74,14 +74,13 @@ export async function deleteByQuery(
   if (key !== 'query') throw malformed('expected {"query":{...}}')
   const statement = new Statement(dataset.fields, Date.now())
   const result = await connection.run(
-    `DELETE FROM ${dataset.table} WHERE ${condition(statement, query)}`,
-    statement.values,
+    ...statement.finish(`DELETE FROM ${dataset.table} WHERE ${condition(statement, query)}`),
   )
   return result.rowsChanged
 }
 
 async function rowsOf(connection: DuckDBConnection, sql: string, statement: Statement): Promise<unknown[][]> {
-  return (await connection.runAndReadAll(sql, statement.values)).getRows()
+  return (await connection.runAndReadAll(...statement.finish(sql))).getRows()
 }
 
 function whole(value: unknown, name: string, fallback: number): number {
