@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Logger } from '../contracts.js'
 import { EtlError, messageOf } from '../errors.js'
+import { systemClock } from '../internal/clock.js'
 import { nonEmptyString, wholeNumber } from '../internal/options.js'
 import { authenticate, type LocalKeys, localKeys } from './auth.js'
 import { discard } from './body.js'
@@ -12,6 +13,9 @@ import { Imports } from './imports.js'
 import { ApiError, errorBody, send } from './reply.js'
 import { handle } from './routes.js'
 import { Store } from './store.js'
+
+/** How long requests under way may take to end when the server is closed. */
+const CLOSE_GRACE_MS = 10_000
 
 export interface LocalInfinoOptions {
   /** Where the datasets and the keys are kept; made where it is missing. */
@@ -27,7 +31,7 @@ export interface LocalInfinoOptions {
   readonly bodyLimitBytes?: number | undefined
   /** The largest file for `/import/file`. Default 16 GiB. */
   readonly uploadLimitBytes?: number | undefined
-  /** What DuckDB may use for its buffers. Default 512 MiB. */
+  /** What DuckDB may use for its buffers. Default 256 MiB. */
   readonly memoryBytes?: number | undefined
   /** A query that takes longer is stopped and answered with 408. Default 60,000. */
   readonly queryTimeoutMs?: number | undefined
@@ -71,7 +75,7 @@ export async function startLocalInfino(options: LocalInfinoOptions): Promise<Loc
     uploadLimitBytes: wholeNumber('uploadLimitBytes', options.uploadLimitBytes, 16 * 1024 ** 3),
     queryTimeoutMs: wholeNumber('queryTimeoutMs', options.queryTimeoutMs, 60_000),
   }
-  const memoryBytes = wholeNumber('memoryBytes', options.memoryBytes, 512 * 1024 * 1024, 64 * 1024 * 1024)
+  const memoryBytes = wholeNumber('memoryBytes', options.memoryBytes, 256 * 1024 * 1024, 64 * 1024 * 1024)
   const keys = keysOf(options, dir)
   makeDirectory(dir)
   const store = await Store.open(dir, { memoryBytes })
@@ -145,7 +149,15 @@ async function stop(server: Server, imports: Imports, store: Store): Promise<voi
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
   await imports.stop()
+  // A client that never ends its request, or never reads its answer, does not keep the directory.
+  const settled = new AbortController()
+  const cut = systemClock.sleep(CLOSE_GRACE_MS, settled.signal).then(
+    () => server.closeAllConnections(),
+    () => {},
+  )
   await closed
+  settled.abort()
+  await cut
   await store.close()
 }
 
@@ -168,8 +180,9 @@ async function answer(
     await handle(context, request, response)
   } catch (error) {
     const known = error instanceof ApiError
-    const status = known ? error.status : 500
-    const type = known ? error.type : 'internal_server_error'
+    const full = !known && /no space left/i.test(messageOf(error))
+    const status = known ? error.status : full ? 507 : 500
+    const type = known ? error.type : full ? 'insufficient_storage' : 'internal_server_error'
     log?.[known ? 'info' : 'warn'](
       `${request.method} ${request.url?.split('?')[0]} ${status} ${messageOf(error)}`,
     )

@@ -258,3 +258,49 @@ test('loads of any values read back through SQL as the types of their columns', 
     { numRuns: 25 },
   )
 })
+
+test('whatever JSON is stored, every column of it can be selected', async () => {
+  const name = fc.string({ unit: 'binary', maxLength: 8 })
+  const documents = fc.array(fc.dictionary(name, fc.jsonValue({ maxDepth: 3 }), { maxKeys: 5 }), {
+    minLength: 1,
+    maxLength: 10,
+  })
+  await fc.assert(
+    fc.asyncProperty(documents, fc.boolean(), async (rows, spaced) => {
+      made += 1
+      const name = `q${made}`
+      await call(infino, 'PUT', `/${name}`)
+      const texts = rows.map((row) =>
+        spaced ? JSON.stringify(row, undefined, 1).replaceAll('\n', '') : JSON.stringify(row),
+      )
+      const reply = await bulk(infino, name, indexLines(texts.map((text, i) => [String(i), text])))
+      expect(reply.json.errors).toBe(false)
+      const all = await sql(infino, `SELECT * FROM ${name}`)
+      expect([all.status, all.json.rows?.length]).toEqual([200, rows.length])
+      const found = await call(infino, 'POST', `/${name}/querydsl`, { body: '{"size":100}' })
+      for (const text of texts) expect(found.text).toContain(`"_source":${text}`)
+      await call(infino, 'DELETE', `/${name}`)
+    }),
+    { numRuns: 40 },
+  )
+})
+
+test('a document nested a hundred thousand levels deep does no harm', async () => {
+  const deep = `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)},"b":${'{"c":'.repeat(50_000)}1${'}'.repeat(50_000)},"d":1}`
+  const reply = await bulk(
+    infino,
+    dataset,
+    indexLines([
+      ['deep', deep],
+      ['flat', { d: 2 }],
+    ]),
+  )
+  expect(reply.json.items[1].index.status).toBe(201)
+  await bulk(infino, dataset, '{"update":{"_id":"deep"}}\n{"doc":{"b":{"c":{"c":{"x":1}}},"d":3}}\n')
+  expect((await bulk(infino, dataset, `{"update":{"_id":"deep"}}\n{"doc":${deep}}\n`)).status).toBe(200)
+  expect((await sql(infino, `SELECT d, a, b FROM ${dataset}`)).status).toBe(200)
+  const shown = await call(infino, 'POST', `/${dataset}/querydsl`, {
+    body: '{"_source":{"excludes":["b.c.c.x"]},"query":{"exists":{"field":"d"}}}',
+  })
+  expect([shown.status, shown.json.hits.total.value]).toEqual([200, 2])
+})
