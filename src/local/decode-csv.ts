@@ -1,7 +1,7 @@
 /** A CSV file with a header row as JSON documents. Types belong to the column and are told from the first rows. */
 import { createReadStream } from 'node:fs'
 import { parse } from 'csv-parse'
-import { emptyPiece, type Piece } from './decode.js'
+import { emptyPiece, type Piece } from './piece.js'
 
 const SAMPLE_ROWS = 1000
 const PIECE_ROWS = 1000

@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer'
 import { createReadStream } from 'node:fs'
 import { csvDocuments } from './decode-csv.js'
 import { linesOf } from './lines.js'
+import { emptyPiece, type Piece } from './piece.js'
 import { ApiError } from './reply.js'
 
 /** One document may not be larger. */
@@ -11,18 +12,6 @@ const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 const READ_BYTES = 256 * 1024
 
 export type FileFormat = 'json' | 'jsonl' | 'csv'
-
-export interface Piece {
-  readonly texts: string[]
-  /** Where each text begins: a line, for JSON the number of the element. */
-  readonly places: number[]
-  /** Documents that could not even be cut out. */
-  readonly refused: { readonly place: number; readonly reason: string }[]
-}
-
-export function emptyPiece(): Piece {
-  return { texts: [], places: [], refused: [] }
-}
 
 export function formatOf(given: string, fileName: string): FileFormat {
   const format = given === 'auto' || given === '' ? /\.([a-z]+)$/i.exec(fileName)?.[1]?.toLowerCase() : given

@@ -9,6 +9,7 @@ import { systemClock } from '../internal/clock.js'
 import { nonEmptyString, wholeNumber } from '../internal/options.js'
 import { authenticate, type LocalKeys, localKeys } from './auth.js'
 import { discard } from './body.js'
+import type { Context } from './context.js'
 import { Imports } from './imports.js'
 import { ApiError, errorBody, send } from './reply.js'
 import { handle } from './routes.js'
@@ -46,14 +47,6 @@ export interface LocalInfino {
   readonly secretKey: string
   /** Answers what is under way, then releases port and directory. */
   close(): Promise<void>
-}
-
-export interface Context {
-  readonly store: Store
-  readonly imports: Imports
-  readonly bodyLimitBytes: number
-  readonly uploadLimitBytes: number
-  readonly queryTimeoutMs: number
 }
 
 /**

@@ -15,6 +15,10 @@ import { type Work, Writer } from './writer.js'
 /** Rows travel to DuckDB as joined text: one string costs far less than thousands. JSON text never holds this character. */
 const SEPARATOR = '\x1e'
 const CHUNK_ROWS = 65_536
+/** Ids read at a time; DuckDB keeps rows in groups of so many. */
+const ID_ROWS = 122_880n
+/** Rows of the running transaction have row ids beyond this, and no table has so many rows. */
+const UNCOMMITTED = 2n ** 50n
 /** Reads that run at once. Each holds a thread of the pool that the writer needs too. */
 const READERS = 2
 const WAITING_READERS = 256
@@ -181,13 +185,20 @@ export class Store {
   async idsOf(connection: DuckDBConnection, dataset: Dataset): Promise<IdFilter> {
     if (dataset.ids !== undefined) return dataset.ids
     const ids = new IdFilter()
-    const result = await connection.stream(`SELECT id FROM ${dataset.table}`)
-    for (
-      let chunk = await result.fetchChunk();
-      chunk !== null && chunk.rowCount > 0;
-      chunk = await result.fetchChunk()
+    const take = async (from: bigint, to: bigint) => {
+      // As one JSON list, since a string costs far less on its way here than thousands of values.
+      const found = await connection.runAndReadAll(
+        `SELECT to_json(list(id))::VARCHAR FROM ${dataset.table} WHERE rowid >= ${from} AND rowid < ${to}`,
+      )
+      const list = found.getRows()[0]![0]
+      if (typeof list === 'string') for (const id of JSON.parse(list) as string[]) ids.add(id)
+    }
+    const last = await connection.runAndReadAll(
+      `SELECT coalesce(max(rowid), -1) FROM ${dataset.table} WHERE rowid < ${UNCOMMITTED}`,
     )
-      for (const id of chunk.getColumnValues(0)) ids.add(id as string)
+    const end = BigInt(last.getRows()[0]![0] as bigint)
+    for (let at = 0n; at <= end; at += ID_ROWS) await take(at, at + ID_ROWS)
+    await take(UNCOMMITTED, 2n ** 62n)
     dataset.ids = ids
     return ids
   }
