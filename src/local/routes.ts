@@ -40,7 +40,8 @@ export async function handle(
   if (parts.length === 1) {
     if (first === 'metadata') {
       is('GET')
-      const all = await Promise.all(store.names().map((name) => metadata(store, store.dataset(name))))
+      const all: string[] = []
+      for (const name of store.names()) all.push(await metadata(store, store.dataset(name)))
       return ok(`[${all.join(',')}]`)
     }
     if (first === 'sql') {
