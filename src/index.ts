@@ -1,2 +1,38 @@
+/** What the package offers, in the order of the flow. */
+
+// batches, for sources, transforms and sinks of your own
+export {
+  originAt,
+  parse,
+  putRow,
+  replaceRows,
+  rowAt,
+  rowsBatch,
+  select,
+  size,
+  slice,
+  textAt,
+  textBatch,
+  withCursor,
+} from './batch.js'
+export { type Checkpoint, type CheckpointStore, fileCheckpoint, memoryCheckpoint } from './checkpoint.js'
 export type * from './contracts.js'
-export { EtlError, isEtlError } from './errors.js'
+export { type ErrorContext, EtlError, isEtlError } from './errors.js'
+// Infino's API
+export { infinoClient } from './infino/client.js'
+export type { InfinoClient, InfinoConnection, InfinoOptions } from './infino/types.js'
+export { describeLedger, type Ledger, type TransformEntry } from './ledger.js'
+// pipelines
+export { from, Pipeline, Runnable } from './pipeline.js'
+export { type DeadLetter, deadLetter, type OnError } from './rejections.js'
+export { type Completeness, type Progress, type RunReport, reportOf, type StageTime } from './report.js'
+export type { RetryOptions } from './retry.js'
+export type { RunOptions } from './run-options.js'
+
+// sinks
+export { type InfinoImportSinkOptions, infinoImportSink } from './sinks/infino-import.js'
+export { type InfinoUploadSinkOptions, infinoUploadSink } from './sinks/infino-upload.js'
+// transforms
+export { filter } from './transforms/filter.js'
+export { flatMap } from './transforms/flat-map.js'
+export { map } from './transforms/map.js'
