@@ -15,8 +15,8 @@ import {
   type Place,
   Positions,
   place,
-  START,
   shownText,
+  startOf,
 } from './decoder.js'
 
 /** What has to be known before the first row. Plain JSON, part of a cursor. */
@@ -66,10 +66,10 @@ export function csvDecoder<R = Row>(setup: CsvDecoderSetup): Decoder<R> {
   const readers = layout.types.map((type) => readerOf(type))
   const typed = readers.some((reader) => reader !== undefined)
   const odd = columns.includes('__proto__')
-  const from = setup.resume ?? START
+  const from = startOf(setup)
   let extra: readonly string[] = columns
   let row = from.row
-  let headerAhead = layout.header && from.byte === 0 && from.row === 0
+  let headerAhead = layout.header && setup.resume === undefined
   let rows: Row[] = []
   let positions = new Positions(file)
   let rejected: RejectedRow[] = []
@@ -162,7 +162,7 @@ export function csvDecoder<R = Row>(setup: CsvDecoderSetup): Decoder<R> {
     rejected.push({
       row: shownText(raw, 0, raw.length),
       code,
-      reason: `${reason} (line ${position.line})`,
+      reason,
       position,
     })
     return undefined

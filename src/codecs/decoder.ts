@@ -18,8 +18,6 @@ export interface ResumePoint {
   readonly inside?: true
 }
 
-export const START: ResumePoint = { byte: 0, row: 0, line: 1 }
-
 /** What became known with one piece of input. */
 export interface Decoded<R = Row> {
   /** The rows, with their positions as origin and without a cursor; may be empty. */
@@ -43,12 +41,18 @@ export interface Decoder<R = Row> {
 export interface DecoderSetup {
   /** Named in positions and messages. */
   readonly file?: string | undefined
-  /** Where the first byte pushed lies; default the beginning. */
+  /** Where the first byte pushed lies, made by an earlier decoder; default the beginning. */
   readonly resume?: ResumePoint | undefined
+  /** Offset of the first byte pushed where nothing is resumed. Default 0. */
+  readonly base?: number | undefined
   /** `'any'`: batches may hold JSON text. Default `'rows'`. */
   readonly form?: 'rows' | 'any' | undefined
   /** A row with more bytes is refused. Default 16 MiB. */
   readonly maxRowBytes?: number | undefined
+}
+
+export function startOf(setup: DecoderSetup): ResumePoint {
+  return setup.resume ?? { byte: setup.base ?? 0, row: 0, line: 1 }
 }
 
 export const DEFAULT_MAX_ROW_BYTES = 16 * 1024 * 1024

@@ -31,9 +31,9 @@ const FOREIGN: readonly { name: string; magic: readonly number[] }[] = [
 export function detectCompression(head: Uint8Array, file: string): Compression {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip'
   for (const { name, magic } of FOREIGN) {
-    const zip = magic.every((byte, at) => head[at] === byte)
+    const starts = magic.every((byte, at) => head[at] === byte)
     // Text may begin like "BZh" or "PAR1": only what cannot be text is refused by its first bytes.
-    if (zip && !looksLikeText(head)) {
+    if (starts && !looksLikeText(head)) {
       throw new EtlError(
         'ETL_FORMAT_UNSUPPORTED',
         `${file}: expected CSV, JSON or JSON Lines, plain or compressed with gzip or brotli, got ${name}`,

@@ -18,8 +18,8 @@ import {
   Positions,
   place,
   rowTooLarge,
-  START,
   shownText,
+  startOf,
 } from './decoder.js'
 import { findJsonFault, type JsonFault } from './json-syntax.js'
 import { Walk } from './json-walk.js'
@@ -50,6 +50,7 @@ class JsonArrayDecoder<R> implements Decoder<R> {
   private readonly file: string | undefined
   private readonly path: readonly string[]
   private readonly limit: number
+  private readonly base: number
   private readonly parser = jsonParser({ streamValues: false }) as unknown as (text: string) => {
     values?: Token[]
   }
@@ -73,10 +74,11 @@ class JsonArrayDecoder<R> implements Decoder<R> {
   private positions: Positions
 
   constructor(setup: JsonArrayDecoderSetup) {
-    const from = setup.resume ?? START
+    const from = startOf(setup)
     this.file = setup.file
     this.path = setup.path ?? []
     this.limit = setup.maxRowBytes ?? DEFAULT_MAX_ROW_BYTES
+    this.base = from.byte
     this.byte = from.byte
     this.line = from.line
     this.resume = { byte: from.byte, row: from.row, line: from.line }
@@ -152,7 +154,7 @@ class JsonArrayDecoder<R> implements Decoder<R> {
       this.kept.push(piece)
       this.keptBytes += piece.length
       if (this.keptBytes > this.limit) return this.tooLarge()
-    } else if (this.walk.state === 'before' && this.byte < MAX_BEFORE_BYTES) this.kept.push(piece)
+    } else if (this.walk.state === 'before' && this.byte - this.base < MAX_BEFORE_BYTES) this.kept.push(piece)
     else this.kept = []
     this.quiet += piece.length
     const before = this.walk.events
@@ -166,7 +168,7 @@ class JsonArrayDecoder<R> implements Decoder<R> {
     if (this.walk.ready && opened !== undefined) this.finishElement(piece, opened)
     this.byte += piece.length
     this.line += countByte(piece, LF, 0, piece.length)
-    if (this.byte > MAX_LOOK_BYTES) this.walk.stopLooking()
+    if (this.byte - this.base > MAX_LOOK_BYTES) this.walk.stopLooking()
     if (this.walk.wrong !== undefined) return this.wrongTop()
     return undefined
   }
@@ -192,10 +194,10 @@ class JsonArrayDecoder<R> implements Decoder<R> {
     }
     const position = place(this.file, row, opened.line, opened.byte)
     if (!isRow(value)) {
-      const reason = `expected a JSON object as element ${row}, got ${kindOf(value)} (line ${opened.line}, byte ${opened.byte})`
+      const reason = `expected a JSON object as element ${row}, got ${kindOf(value)}`
       this.rejected.push({ row: text(), code: 'ETL_JSON_NOT_OBJECT', reason, position })
     } else if (depth > MAX_DEPTH) {
-      const reason = `expected at most ${MAX_DEPTH} levels, element ${row} nests ${depth} (line ${opened.line}, byte ${opened.byte})`
+      const reason = `expected at most ${MAX_DEPTH} levels, element ${row} nests ${depth}`
       this.rejected.push({ row: text(), code: 'ETL_JSON_TOO_DEEP', reason, position })
     } else {
       this.rows.push(value as R)
@@ -272,7 +274,7 @@ class JsonArrayDecoder<R> implements Decoder<R> {
       // What was kept ends with the piece.
       const raw = Buffer.concat(this.kept)
       const text = raw.toString('utf8')
-      const start = open ?? { byte: 0, line: 1 }
+      const start = open ?? { byte: this.base, line: 1 }
       const fault = findJsonFault(text) ?? { at: 0, expected: '"," or "]"' }
       const bytes = Buffer.byteLength(text.slice(0, fault.at))
       return { byte: start.byte + bytes, line: start.line + countByte(raw, LF, 0, bytes), fault, text }

@@ -15,8 +15,8 @@ import {
   place,
   type ResumePoint,
   rowTooLarge,
-  START,
   shownText,
+  startOf,
 } from './decoder.js'
 import { findJsonFault } from './json-syntax.js'
 
@@ -40,7 +40,7 @@ class JsonlDecoder<R> implements Decoder<R> {
   private inside: boolean
 
   constructor(setup: DecoderSetup) {
-    const from = setup.resume ?? START
+    const from = startOf(setup)
     this.file = setup.file
     this.form = setup.form ?? 'rows'
     this.limit = setup.maxRowBytes ?? DEFAULT_MAX_ROW_BYTES
@@ -151,7 +151,7 @@ class JsonlDecoder<R> implements Decoder<R> {
       return {
         row: text,
         code: 'ETL_JSONL_NOT_OBJECT',
-        reason: `expected one JSON object per line, got ${describeStart(text)} on line ${line}`,
+        reason: `expected one JSON object per line, got ${describeStart(text)}`,
         position,
       }
     }

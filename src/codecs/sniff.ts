@@ -5,9 +5,9 @@
 import type { CsvDialect } from './csv-records.js'
 import { kindOfCell, TEXT } from './csv-types.js'
 
-export type FileFormat = 'csv' | 'json' | 'jsonl'
+export type TextFormat = 'csv' | 'json' | 'jsonl'
 
-const EXTENSIONS: Record<string, FileFormat> = {
+const EXTENSIONS: Record<string, TextFormat> = {
   csv: 'csv',
   tsv: 'csv',
   tab: 'csv',
@@ -17,14 +17,14 @@ const EXTENSIONS: Record<string, FileFormat> = {
 }
 
 /** The format that a file's name tells, before or after the ending of a compression. */
-export function formatOfName(name: string): FileFormat | undefined {
+export function formatOfName(name: string): TextFormat | undefined {
   const match = /\.([a-z]+)(?:\.(?:gz|br))?$/i.exec(name)
   const extension = match?.[1]?.toLowerCase() ?? ''
   return Object.hasOwn(EXTENSIONS, extension) ? EXTENSIONS[extension] : undefined
 }
 
 /** The format that the text tells. */
-export function formatOfText(head: Uint8Array): FileFormat {
+export function formatOfText(head: Uint8Array): TextFormat {
   const text = Buffer.from(head.buffer, head.byteOffset, head.byteLength).toString('utf8').trimStart()
   if (text.startsWith('[')) return 'json'
   if (!text.startsWith('{')) return 'csv'
