@@ -76,7 +76,7 @@ export function randomSource(options: RandomSourceOptions): Source<Row> {
       for (let row = at; row < until; row++) {
         const made: Row = {}
         columns.forEach(([name, type], column) => {
-          made[name] = valueOf(type, hash(seed, row, column), row)
+          made[name] = cellOf(type, hash(seed, row, column), row)
         })
         batch.push(made)
       }
@@ -138,7 +138,7 @@ function hash(seed: number, row: number, column: number): number {
   return (h ^ (h >>> 15)) >>> 0
 }
 
-function valueOf(type: RandomType, bits: number, row: number): unknown {
+function cellOf(type: RandomType, bits: number, row: number): unknown {
   switch (type) {
     case 'bigint':
       return bits % 1_000_000

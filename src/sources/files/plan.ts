@@ -40,7 +40,6 @@ export async function planOf(
     throw failure === undefined ? error : failure.error
   }
 }
-}
 
 /** What the files have to agree on, or nothing where that is one file, a stream, or a format without such facts. */
 export async function sharedFacts(

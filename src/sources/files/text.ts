@@ -33,7 +33,7 @@ export async function openText(bytes: OpenBytes, setup: TextSetup): Promise<Text
   const { name, from } = setup
   const raw = new Peekable(bytes.next)
   const { head, failure } = await raw.peek(HEAD_BYTES, setup.ageMs)
-  if (failure !== undefined) throw failure.error
+  if (failure !== undefined && head.length === 0) throw failure.error
   const compression = detectCompression(head, name)
   const plainEncoding = setup.encoding ?? detectEncoding(head).encoding
   if (from !== undefined && compression === 'none' && isUtf8Label(plainEncoding)) {
