@@ -129,7 +129,10 @@ export function csvDecoder<R = Row>(setup: CsvDecoderSetup): Decoder<R> {
       let value: unknown = cell ?? null
       if (cell === '') {
         // Only the bytes tell "" from nothing; text keeps the difference, other types have no empty value.
-        quoted ??= record.raw().includes('""') ? recordShape(record.raw(), dialect).quoted : NONE
+        quoted ??=
+          dialect.quote !== null && record.raw().includes(dialect.quote.repeat(2))
+            ? recordShape(record.raw(), dialect).quoted
+            : NONE
         value = quoted[i] === true && readers[i] === undefined ? '' : null
       } else if (typed && cell !== undefined) {
         const reader = readers[i] as CellReader | undefined

@@ -12,6 +12,8 @@ export interface DecompressLimits {
   readonly maxRatio?: number | undefined
   /** Decompressed bytes in all. Default 1 TiB. */
   readonly maxDecodedBytes?: number | undefined
+  /** Bytes of one decompressed chunk at most. Default 65,536. */
+  readonly chunkBytes?: number | undefined
 }
 
 const RATIO_FROM_BYTES = 16 * 1024 * 1024
@@ -41,7 +43,7 @@ export function detectCompression(head: Uint8Array, file: string): Compression {
       )
     }
   }
-  return !looksLikeText(head) && unpacksAsBrotli(head) ? 'brotli' : 'none'
+  return !looksLikeText(head) && unpacksAsBrotli(head, /\.br$/i.test(file)) ? 'brotli' : 'none'
 }
 
 function looksLikeText(head: Uint8Array): boolean {
@@ -53,13 +55,14 @@ function looksLikeText(head: Uint8Array): boolean {
   return false
 }
 
-function unpacksAsBrotli(head: Uint8Array): boolean {
+/** Brotli has no magic number. Where too little is there to see, the name decides. */
+function unpacksAsBrotli(head: Uint8Array, named: boolean): boolean {
   try {
     const out = brotliDecompressSync(head, {
       finishFlush: constants.BROTLI_OPERATION_FLUSH,
       maxOutputLength: RATIO_FROM_BYTES,
     })
-    return out.length > 0 && looksLikeText(out)
+    return out.length > 0 ? looksLikeText(out) : named
   } catch (error) {
     return (error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE'
   }
@@ -92,7 +95,7 @@ export async function* decompress(
       throw error
     }
   }
-  const options = { chunkSize: 64 * 1024 }
+  const options = { chunkSize: Math.max(64, limits.chunkBytes ?? 64 * 1024) }
   const unpack = compression === 'gzip' ? createGunzip(options) : createBrotliDecompress(options)
   pipeline(Readable.from(counted(), { highWaterMark: 1 }), unpack, () => {})
   try {

@@ -124,7 +124,9 @@ class JsonArrayDecoder<R> implements Decoder<R> {
   private mayEnd(piece: Buffer): boolean {
     if (this.open?.first === OPEN_OBJECT) return piece.includes(CLOSE_OBJECT)
     if (this.open?.first === OPEN_ARRAY) return piece.includes(CLOSE_ARRAY)
-    if (this.open === undefined) return true
+    if (this.open === undefined && this.walk.state === 'array') return true
+    if (this.walk.state === 'before' && (piece.includes(OPEN_ARRAY) || piece.includes(OPEN_OBJECT)))
+      return true
     return piece.includes(COMMA) || piece.includes(CLOSE_ARRAY) || piece.includes(CLOSE_OBJECT)
   }
 

@@ -14,7 +14,7 @@ export function openTextOf(bytes: OpenBytes, name: string, setup: Setup, from?: 
   return openText(bytes, {
     name,
     encoding,
-    limits: { maxRatio, maxDecodedBytes },
+    limits: { maxRatio, maxDecodedBytes, chunkBytes: setup.chunkBytes },
     ageMs: setup.sampleAgeMs,
     from,
   })

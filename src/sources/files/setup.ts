@@ -1,11 +1,10 @@
 /** Options that every file source has, with their defaults. */
-import type { DecompressLimits } from '../../codecs/decompress.js'
 import { checkEncoding } from '../../codecs/text-encoding.js'
 import { wholeNumber } from '../../internal/options.js'
 import type { FileFormat } from './format.js'
 import type { Part } from './input.js'
 
-export interface FileOptions extends DecompressLimits {
+export interface FileOptions {
   /** Shown in the ledger and in messages. Default the format. */
   readonly name?: string | undefined
   /** A label that `TextDecoder` knows. Default: by byte order mark or zero bytes, else UTF-8. */
@@ -14,6 +13,10 @@ export interface FileOptions extends DecompressLimits {
   readonly chunkBytes?: number | undefined
   /** A larger row is refused. Default 16 MiB. */
   readonly maxRowBytes?: number | undefined
+  /** Decompressed bytes per compressed byte, once 16 MiB came out. Default 200. */
+  readonly maxRatio?: number | undefined
+  /** Decompressed bytes of one file. Default 1 TiB. */
+  readonly maxDecodedBytes?: number | undefined
   /** A stream that pauses for so long ends the sample its layout is told from. Default 1000 ms. */
   readonly sampleAgeMs?: number | undefined
 }
