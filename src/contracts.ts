@@ -261,9 +261,8 @@ export interface Frame {
 
 /** Rows cut for one write. */
 export interface RowFrame<R = Row> extends Frame {
+  /** Throws `ETL_BATCH_UNPARSED` for a sink that said it wants `'any'` form. */
   readonly rows: readonly R[]
-  /** The same rows as JSON text where the source had it and no stage changed them. */
-  readonly batch: Batch<R>
 }
 
 /** A request body cut for one write. It belongs to `write` until that settles. */

@@ -1,0 +1,66 @@
+/** What a run returns, and what an error of a failed run carries. */
+import type { RejectedRow } from './contracts.js'
+import type { Ledger } from './ledger.js'
+
+/**
+ * - `proven`: the source told how many rows there are, and so many were read.
+ * - `unproven`: the source gives no total; it said that it had ended.
+ * - `truncated`: reading stopped before the end, for the reason given.
+ */
+export type Completeness =
+  | { readonly kind: 'proven' }
+  | { readonly kind: 'unproven' }
+  | { readonly kind: 'truncated'; readonly reason: string }
+
+export interface StageTime {
+  readonly name: string
+  /** Milliseconds in this stage alone, added up over all partitions. */
+  readonly ms: number
+}
+
+export interface RunReport {
+  readonly runId: string
+  readonly status: 'complete' | 'failed' | 'stopped'
+  readonly ledger: Ledger
+  readonly completeness: Completeness
+  /** `once`: each row is in effect once, retries and resumes included. */
+  readonly delivery: 'once' | 'at-least-once'
+  /** The run went on from a checkpoint; the ledger covers the earlier runs too. */
+  readonly resumed: boolean
+  /** The first ten rejected rows. */
+  readonly rejectedRows: readonly RejectedRow[]
+  readonly rejectedByCode: Readonly<Record<string, number>>
+  readonly timings: readonly StageTime[]
+  readonly writes: number
+  readonly retries: number
+  /** Bytes the source read in this run, as far as it tells. */
+  readonly bytes: number
+  readonly elapsedMs: number
+  /** Rows read in this run, per second. */
+  readonly rowsPerSecond: number
+  /** The first hundred warnings of the stages. */
+  readonly warnings: readonly string[]
+}
+
+/** How far a run is. */
+export interface Progress {
+  readonly read: number
+  readonly written: number
+  readonly rejected: number
+  readonly bytes: number
+  /** All bytes there are, where known. */
+  readonly ofBytes: number | undefined
+  readonly elapsedMs: number
+  readonly writesInFlight: number
+}
+
+const REPORTS = new WeakMap<Error, RunReport>()
+
+export function attachReport(error: Error, report: RunReport): void {
+  REPORTS.set(error, report)
+}
+
+/** The report of the run that failed with this error. */
+export function reportOf(error: unknown): RunReport | undefined {
+  return error instanceof Error ? REPORTS.get(error) : undefined
+}
