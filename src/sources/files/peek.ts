@@ -33,15 +33,17 @@ export class Peekable implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * The first `bytes` or so of what is not read yet, fewer at the end or when nothing more came for `ageMs`
-   * after something did. `whole`: nothing follows. `failure`: what reading comes to behind the head.
+   * The first `bytes` or so of what is not read yet, fewer at the end or `ageMs` after the first of them came. `whole`: nothing follows. `failure`: what reading comes to behind the head.
    */
   async peek(
     bytes: number,
     ageMs: number,
   ): Promise<{ head: Buffer; whole: boolean; failure: { error: unknown } | undefined }> {
+    let deadline = this.heldBytes === 0 ? undefined : systemClock.now() + ageMs
     while (this.heldBytes < bytes && !this.ended && this.failure === undefined) {
-      if (!(await this.fetch(this.heldBytes === 0 ? undefined : ageMs))) break
+      const wait = deadline === undefined ? undefined : deadline - systemClock.now()
+      if ((wait ?? 0) < 0 || !(await this.fetch(wait))) break
+      if (this.heldBytes > 0) deadline ??= systemClock.now() + ageMs
     }
     return { head: Buffer.concat(this.held), whole: this.ended, failure: this.failure }
   }

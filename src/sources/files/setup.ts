@@ -17,7 +17,7 @@ export interface FileOptions {
   readonly maxRatio?: number | undefined
   /** Decompressed bytes of one file. Default 1 TiB. */
   readonly maxDecodedBytes?: number | undefined
-  /** A stream that pauses for so long ends the sample its layout is told from. Default 1000 ms. */
+  /** The sample that a layout is told from ends so long after its first bytes came. Default 1000 ms. */
   readonly sampleAgeMs?: number | undefined
 }
 
