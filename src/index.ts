@@ -32,6 +32,13 @@ export type { RunOptions } from './run-options.js'
 // sinks
 export { type InfinoImportSinkOptions, infinoImportSink } from './sinks/infino-import.js'
 export { type InfinoUploadSinkOptions, infinoUploadSink } from './sinks/infino-upload.js'
+// sources
+export { type CsvSourceOptions, csvSource } from './sources/csv.js'
+export { type FileSourceOptions, fileSource } from './sources/file.js'
+export type { FileInput } from './sources/files/input.js'
+export { type JsonSourceOptions, jsonSource } from './sources/json.js'
+export { type JsonlSourceOptions, jsonlSource } from './sources/jsonl.js'
+export { type RandomSourceOptions, randomSource } from './sources/random.js'
 // transforms
 export { filter } from './transforms/filter.js'
 export { flatMap } from './transforms/flat-map.js'
