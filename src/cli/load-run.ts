@@ -23,8 +23,10 @@ import { progressView } from './progress.js'
 import { openSummary, type SummaryFile } from './summary.js'
 import { tell, tellError } from './tell.js'
 
-/** A signal ends the run within two seconds: this is waited for up to three times. */
-const GRACE_MS = 400
+/** A signal ends the run within two seconds: this is waited for up to five times. */
+const GRACE_MS = 300
+/** After a failure the ledger shall know what became of the rows in flight. */
+const SETTLE_MS = 60_000
 
 /** `source`: instead of the files, for tests. */
 export async function runLoad(
@@ -60,6 +62,7 @@ export async function runLoad(
         limit: flags.limit,
         signal,
         graceMs: GRACE_MS,
+        settleMs: SETTLE_MS,
         log,
         onProgress: view.update,
       })
@@ -100,6 +103,7 @@ async function finish({ flags, report, failure, place, infino, code, save }: End
   if (failure !== undefined) tellError(failure)
   if (report?.status === 'stopped' && flags.checkpoint !== undefined)
     tell(`the same command goes on from ${flags.checkpoint}`)
+  if (failure === undefined && report?.ledger.source.read === 0) tell('note: there were no rows')
   if (
     report !== undefined &&
     failure === undefined &&
