@@ -1,0 +1,68 @@
+/** The formats that files can have. */
+import { type CsvLayout, csvDecoder } from '../../codecs/csv.js'
+import {
+  type CsvLayoutOptions,
+  type CsvSample,
+  layoutOf,
+  sampleCsv,
+  sharedTypes,
+} from '../../codecs/csv-layout.js'
+import type { CsvColumnType } from '../../codecs/csv-types.js'
+import { jsonArrayDecoder } from '../../codecs/json-array.js'
+import { jsonlDecoder } from '../../codecs/jsonl.js'
+import type { Json } from '../../contracts.js'
+import type { FileFormat } from './format.js'
+
+export interface CsvFormatOptions extends CsvLayoutOptions {
+  readonly ragged?: 'reject' | 'fill' | undefined
+  readonly strict?: boolean | undefined
+}
+
+export function csvFormat(options: CsvFormatOptions): FileFormat {
+  const typed = options.types !== false
+  return {
+    name: 'csv',
+    sample: (head, whole, file) => asJson(sampleCsv(head, whole, file, options)),
+    ...(typed ? { share: (samples) => asJson([...sharedTypes(samples.map(from<CsvSample>))]) } : {}),
+    plan: (sample, file, shared) => {
+      const types = shared === undefined ? undefined : new Map(from<[string, CsvColumnType][]>(shared))
+      return asJson(layoutOf(from<CsvSample>(sample), file, options.types, types))
+    },
+    schema: (plans) => {
+      const columns = new Map<string, CsvColumnType>()
+      for (const { columns: names, types } of plans.map(from<CsvLayout>)) {
+        names.forEach((name, index) => {
+          if (!columns.has(name)) columns.set(name, types[index] as CsvColumnType)
+        })
+      }
+      return { columns: [...columns].map(([name, type]) => ({ name, type, nullable: true })) }
+    },
+    decoder: (plan, setup) =>
+      csvDecoder({
+        ...setup,
+        layout: from<CsvLayout>(plan as Json),
+        ragged: options.ragged,
+        strict: options.strict,
+      }),
+  }
+}
+
+export function jsonFormat(path?: string): FileFormat {
+  return {
+    name: 'json',
+    decoder: (_plan, setup) => jsonArrayDecoder({ ...setup, path: path?.split('.') }),
+  }
+}
+
+export const jsonlFormat: FileFormat = {
+  name: 'jsonl',
+  decoder: (_plan, setup) => jsonlDecoder(setup),
+}
+
+function asJson(value: unknown): Json {
+  return value as Json
+}
+
+function from<T>(value: Json): T {
+  return value as unknown as T
+}
