@@ -1,4 +1,5 @@
 /** The one loop: opens the ends, runs the lanes, saves positions, shuts down, and reports. */
+import { setMaxListeners } from 'node:events'
 import { BodyPool, batchInto, frameLimits, isBodySink } from './batcher.js'
 import { type CheckpointStore, fileCheckpoint } from './checkpoint.js'
 import type { Clock, Logger, Partition, Sink } from './contracts.js'
@@ -78,6 +79,8 @@ class Run {
     }
     this.positions = new Positions(this.store, identity, options.runId)
     this.bodies = new BodyPool(frameLimits(sink).bytes)
+    // One listener per waiting stage is no leak.
+    setMaxListeners(0, this.reading.signal, this.writing.signal)
     const shared = {
       policy: retryPolicy(options.retry),
       world: { clock: this.clock, random: options.random },
@@ -225,7 +228,7 @@ class Run {
         this.encodeMs += ms
       },
     })
-    tracker.finish(lane.expected, lane.finalCounts())
+    tracker.finish(lane.ended && !lane.limited ? lane.expected : undefined, lane.finalCounts())
   }
 
   private async finish(): Promise<void> {
@@ -365,7 +368,7 @@ class Run {
 
   private completeness(ledger: Ledger): Completeness {
     const lanes = [...this.positions.active.values()].map(({ lane }) => lane)
-    if (lanes.some((lane) => lane.limited)) return { kind: 'truncated', reason: 'limit' }
+    if (this.positions.readRows() >= this.limit) return { kind: 'truncated', reason: 'limit' }
     if (this.failure !== undefined) {
       return { kind: 'truncated', reason: toEtlError(this.failure, 'ETL_RUN_FAILED', 'the run failed').code }
     }
