@@ -128,7 +128,14 @@ export class Positions {
     for (const [id, lane] of Object.entries(this.saved)) {
       if (this.active.has(id)) continue
       const { acked, expected, written, rejected, done } = lane
-      totals.push({ acked, counts: new Counts(stages, lane.counts), expected, ended: done, written, rejected })
+      totals.push({
+        acked,
+        counts: new Counts(stages, lane.counts),
+        expected,
+        ended: done,
+        written,
+        rejected,
+      })
     }
     for (const [id, { lane, tracker }] of this.active) {
       totals.push({

@@ -263,6 +263,8 @@ class Run {
   /** After a failure: what is in flight may settle, what is safe is saved, everything is closed. */
   private async shutDown(): Promise<void> {
     await this.within(this.delivery.idle())
+    // While their sink may still take them: the aborted signal would refuse them, and the position with them.
+    await this.within(this.rejections.flush())
     this.writing.abort(this.failure)
     await this.within(this.delivery.idle())
     await this.within(this.saving ?? Promise.resolve())
