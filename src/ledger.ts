@@ -56,6 +56,8 @@ export interface Ledger {
 
 /** What one lane contributes. */
 export interface LaneTotals {
+  /** Rows below this ordinal were dealt with; a resumed lane may not have read them again yet. */
+  readonly acked: number
   readonly counts: Counts
   readonly expected: number | undefined
   /** The source was read to its end, so that `expected` must be met. */
@@ -97,7 +99,7 @@ export function makeLedger(
     const dropped = stage.count === 'fewer' && settled ? Math.max(0, missing) : 0
     return { name: stage.name, in: entered, out: left, rejected, dropped, count: stage.count }
   })
-  const entered = sum((lane) => lane.counts.out[stages.length] ?? 0)
+  const entered = sum((lane) => Math.max(lane.counts.out[stages.length] ?? 0, settled ? 0 : lane.acked))
   const written = sum((lane) => lane.written)
   const rejected = sum((lane) => lane.rejected)
   const unresolved = entered - written - rejected

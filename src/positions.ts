@@ -127,11 +127,19 @@ export class Positions {
     const totals: LaneTotals[] = []
     for (const [id, lane] of Object.entries(this.saved)) {
       if (this.active.has(id)) continue
-      const { expected, written, rejected, done } = lane
-      totals.push({ counts: new Counts(stages, lane.counts), expected, ended: done, written, rejected })
+      const { acked, expected, written, rejected, done } = lane
+      totals.push({
+        acked,
+        counts: new Counts(stages, lane.counts),
+        expected,
+        ended: done,
+        written,
+        rejected,
+      })
     }
     for (const [id, { lane, tracker }] of this.active) {
       totals.push({
+        acked: this.stateOf(id).acked,
         counts: lane.counts,
         expected: lane.expected,
         ended: lane.ended && !lane.limited,

@@ -1,4 +1,5 @@
 /** The one loop: opens the ends, runs the lanes, saves positions, shuts down, and reports. */
+import { setMaxListeners } from 'node:events'
 import { BodyPool, batchInto, frameLimits, isBodySink } from './batcher.js'
 import { type CheckpointStore, fileCheckpoint } from './checkpoint.js'
 import type { Clock, Logger, Partition, Sink } from './contracts.js'
@@ -81,6 +82,8 @@ class Run {
     }
     this.positions = new Positions(this.store, identity, options.runId)
     this.bodies = new BodyPool(frameLimits(sink).bytes)
+    // One listener per waiting stage is no leak.
+    setMaxListeners(0, this.reading.signal, this.writing.signal)
     const shared = {
       policy: retryPolicy(options.retry),
       world: { clock: this.clock, random: options.random },
@@ -228,7 +231,7 @@ class Run {
         this.encodeMs += ms
       },
     })
-    tracker.finish(lane.expected, lane.finalCounts())
+    tracker.finish(lane.ended && !lane.limited ? lane.expected : undefined, lane.finalCounts())
   }
 
   private async finish(): Promise<void> {
@@ -263,6 +266,8 @@ class Run {
   /** After a failure: what is in flight may settle, what is safe is saved, everything is closed. */
   private async shutDown(): Promise<void> {
     await this.within(this.delivery.idle())
+    // While their sink may still take them: the aborted signal would refuse them, and the position with them.
+    await this.within(this.rejections.flush())
     this.writing.abort(this.failure)
     await this.within(this.delivery.idle())
     await this.within(this.saving ?? Promise.resolve())
@@ -382,7 +387,7 @@ class Run {
 
   private completeness(ledger: Ledger): Completeness {
     const lanes = [...this.positions.active.values()].map(({ lane }) => lane)
-    if (lanes.some((lane) => lane.limited)) return { kind: 'truncated', reason: 'limit' }
+    if (this.positions.readRows() >= this.limit) return { kind: 'truncated', reason: 'limit' }
     if (this.failure !== undefined) {
       return { kind: 'truncated', reason: toEtlError(this.failure, 'ETL_RUN_FAILED', 'the run failed').code }
     }
