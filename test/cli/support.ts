@@ -1,6 +1,6 @@
 /** Runs the built program as a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -114,6 +114,7 @@ export interface Serving {
 
 /** `infino-etl serve` as its own process. */
 export async function serve(dir: string): Promise<Serving> {
+  mkdirSync(dir, { recursive: true })
   const server = start(['serve', '--dir', dir, '--port', '0'], { cwd: dir })
   await until('the server', () => {
     if (server.child.exitCode !== null) throw new Error(`serve ended: ${server.stderr()}`)
