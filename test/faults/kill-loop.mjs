@@ -1,7 +1,7 @@
 // Kills a load with SIGKILL at random moments, again and again, starts it anew each time with the same
 // checkpoint, and then counts in the dataset, not in the program: every row exactly once, with its values.
 //
-//   node test/faults/kill-loop.mjs [--kills 50] [--rows 400000] [--seed 1]
+//   node test/faults/kill-loop.mjs [--kills 50] [--rows 1000000] [--seed 1]
 //
 // Prints the seed and figures; the status is 0 only when all rows are there once. Needs a built dist/.
 import { spawn } from 'node:child_process'
@@ -18,7 +18,7 @@ const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '50' },
-    rows: { type: 'string', default: '400000' },
+    rows: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
   },
 })
