@@ -32,6 +32,14 @@ export type { RunOptions } from './run-options.js'
 // sinks
 export { type InfinoImportSinkOptions, infinoImportSink } from './sinks/infino-import.js'
 export { type InfinoUploadSinkOptions, infinoUploadSink } from './sinks/infino-upload.js'
+// sources
+export { type CsvSourceOptions, csvSource } from './sources/csv.js'
+export { fileSource } from './sources/file.js'
+export type { FileInput } from './sources/files/input.js'
+export { jsonSource } from './sources/json.js'
+export { jsonlSource } from './sources/jsonl.js'
+export { randomSource } from './sources/random.js'
+
 // transforms
 export { filter } from './transforms/filter.js'
 export { flatMap } from './transforms/flat-map.js'

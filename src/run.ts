@@ -201,7 +201,7 @@ class Run {
         this.tell()
       },
     })
-    const tracker = positions.follow(lane, this.hasMemory)
+    const tracker = positions.follow(lane)
     await batchInto(lane.batches(), {
       partition: id,
       limits: frameLimits(sink),
@@ -210,7 +210,7 @@ class Run {
       clock: this.clock,
       signal,
       graceMs: this.graceMs,
-      from: this.hasMemory ? 0 : saved.at,
+      from: saved.at,
       acked: saved.acked,
       emit: async (frame) => {
         await rejections.drain()
@@ -266,7 +266,7 @@ class Run {
     this.writing.abort(this.failure)
     await this.within(this.delivery.idle())
     await this.within(this.saving ?? Promise.resolve())
-    const safe = this.sink.flush === undefined || this.positions.isPrefix()
+    const safe = this.sink.flush === undefined || this.positions.isSettled()
     if (this.store !== undefined && this.savedAt > 0 && safe) {
       await this.saveAll().catch((error) => this.log.warn(`the position was not saved: ${error.message}`))
     }
