@@ -12,14 +12,14 @@ import { type Chain, Lane } from './lane.js'
 import { type Ledger, makeLedger, type StageFacts } from './ledger.js'
 import { type ActiveLane, Positions } from './positions.js'
 import { Rejections } from './rejections.js'
-import { attachReport, type Completeness, type RunReport } from './report.js'
+import { attachReport, makeReport, type RunReport } from './report.js'
 import { retryPolicy } from './retry.js'
 import type { RunOptions } from './run-options.js'
 
 const SILENT: Logger = { debug: () => {}, info: () => {}, warn: () => {} }
 
 /** Runs to the end. Rejects with an `EtlError` that carries its report, see `reportOf`. */
-export function execute(chain: Chain, sink: Sink<unknown>, options: RunOptions): Promise<RunReport> {
+export async function execute(chain: Chain, sink: Sink<unknown>, options: RunOptions): Promise<RunReport> {
   return new Run(chain, sink, options).start()
 }
 
@@ -63,7 +63,7 @@ class Run {
     this.everyMs = wholeNumber('checkpointEveryMs', options.checkpointEveryMs, 1000, 0)
     this.limit = wholeNumber('limit', options.limit, undefined, 0) ?? Number.POSITIVE_INFINITY
     this.parallel = options.limit === undefined ? wholeNumber('parallel', options.parallel, 4) : 1
-    this.log = this.collectWarnings(options.log ?? SILENT)
+    this.log = withWarnings(options.log ?? SILENT, this.warnings)
     this.stages = chain.transforms.map((stage, k) => ({
       name: chain.names[k + 1]!,
       count: stage.count ?? 'any',
@@ -366,55 +366,39 @@ class Run {
     return makeLedger(this.chain.source.name, this.stages, this.sink.name, totals, settled)
   }
 
-  private completeness(ledger: Ledger): Completeness {
-    const lanes = [...this.positions.active.values()].map(({ lane }) => lane)
-    if (this.positions.readRows() >= this.limit) return { kind: 'truncated', reason: 'limit' }
-    if (this.failure !== undefined) {
-      return { kind: 'truncated', reason: toEtlError(this.failure, 'ETL_RUN_FAILED', 'the run failed').code }
-    }
-    if (lanes.some((lane) => !lane.ended)) return { kind: 'truncated', reason: 'a transform ended the read' }
-    if (ledger.incomplete.length > 0) return { kind: 'truncated', reason: ledger.incomplete.join('; ') }
-    return { kind: ledger.source.expected === undefined ? 'unproven' : 'proven' }
-  }
-
   private report(status: RunReport['status']): RunReport {
-    const ledger = this.ledger(status === 'complete')
-    const elapsedMs = performance.now() - this.startedAt
     const lanes = [...this.positions.active.values()].map(({ lane }) => lane)
-    return {
-      runId: this.positions.runId,
+    return makeReport({
       status,
-      ledger,
-      completeness: this.completeness(ledger),
-      delivery: this.sink.delivery ?? 'at-least-once',
-      resumed: this.positions.resumed,
-      rejectedRows: this.rejections.samples,
-      rejectedByCode: Object.fromEntries(this.rejections.byCode),
-      timings: [
-        ...this.chain.names.map((name, k) => ({
-          name,
-          ms: lanes.reduce((sum, lane) => sum + lane.ownTime(k), 0),
-        })),
-        { name: 'encode', ms: this.encodeMs },
-        { name: this.sink.name, ms: this.delivery.writeMs },
-      ],
-      writes: this.delivery.writes,
-      retries: this.delivery.retries,
+      ledger: this.ledger(status === 'complete'),
+      failure: this.failure,
+      limited: this.positions.readRows() >= this.limit,
+      endedEarly: lanes.some((lane) => !lane.ended),
+      positions: this.positions,
+      rejections: this.rejections,
+      delivery: this.delivery,
+      sink: this.sink,
+      stageTimes: this.chain.names.map((name, k) => ({
+        name,
+        ms: lanes.reduce((ms, lane) => ms + lane.ownTime(k), 0),
+      })),
+      encodeMs: this.encodeMs,
       bytes: [...this.bytesOf.values()].reduce((sum, [bytes]) => sum + bytes, 0),
-      elapsedMs,
-      rowsPerSecond: Math.round(((ledger.source.out - this.readBefore) / Math.max(1, elapsedMs)) * 1000),
+      elapsedMs: performance.now() - this.startedAt,
+      readBefore: this.readBefore,
       warnings: this.warnings,
-    }
+    })
   }
+}
 
-  private collectWarnings(log: Logger): Logger {
-    return {
-      debug: (message, fields) => log.debug(message, fields),
-      info: (message, fields) => log.info(message, fields),
-      warn: (message, fields) => {
-        if (this.warnings.length < 100) this.warnings.push(message)
-        log.warn(message, fields)
-      },
-    }
+/** The same logger, with the first hundred warnings kept for the report. */
+function withWarnings(log: Logger, warnings: string[]): Logger {
+  return {
+    debug: (message, fields) => log.debug(message, fields),
+    info: (message, fields) => log.info(message, fields),
+    warn: (message, fields) => {
+      if (warnings.length < 100) warnings.push(message)
+      log.warn(message, fields)
+    },
   }
 }
