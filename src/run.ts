@@ -15,6 +15,7 @@ import { Rejections } from './rejections.js'
 import { attachReport, makeReport, type RunReport } from './report.js'
 import { retryPolicy } from './retry.js'
 import type { RunOptions } from './run-options.js'
+import { Saver } from './saver.js'
 
 const SILENT: Logger = { debug: () => {}, info: () => {}, warn: () => {} }
 
@@ -29,7 +30,6 @@ class Run {
   private readonly options: RunOptions
   private readonly clock: Clock
   private readonly graceMs: number
-  private readonly everyMs: number
   private readonly parallel: number
   private readonly limit: number
   private readonly log: Logger
@@ -41,6 +41,7 @@ class Run {
   private readonly positions: Positions
   private readonly rejections: Rejections
   private readonly delivery: Delivery<unknown>
+  private readonly saver: Saver
   private readonly bodies: BodyPool
   /** Stopping has two steps: reading ends; after a grace, writes are cut off. */
   private readonly reading = new AbortController()
@@ -48,8 +49,6 @@ class Run {
   private readonly bytesOf = new Map<string, readonly [number, number | undefined]>()
   private readonly startedAt = performance.now()
   private failure: unknown
-  private saving: Promise<void> | undefined
-  private savedAt = 0
   private sinkOpen = false
   private readBefore = 0
   private encodeMs = 0
@@ -60,7 +59,6 @@ class Run {
     this.options = options
     this.clock = options.clock ?? systemClock
     this.graceMs = wholeNumber('graceMs', options.graceMs, 5000, 0)
-    this.everyMs = wholeNumber('checkpointEveryMs', options.checkpointEveryMs, 1000, 0)
     this.limit = wholeNumber('limit', options.limit, undefined, 0) ?? Number.POSITIVE_INFINITY
     this.parallel = options.limit === undefined ? wholeNumber('parallel', options.parallel, 4) : 1
     this.log = withWarnings(options.log ?? SILENT, this.warnings)
@@ -101,6 +99,19 @@ class Run {
       },
       settled: (frame, clean) => this.settled(frame, clean),
       failed: (error) => this.fail(error),
+    })
+    this.saver = new Saver({
+      sink,
+      positions: this.positions,
+      delivery: this.delivery,
+      rejections: this.rejections,
+      clock: this.clock,
+      everyMs: wholeNumber('checkpointEveryMs', options.checkpointEveryMs, 1000, 0),
+      enabled: this.store !== undefined,
+      log: this.log,
+      signal: this.writing.signal,
+      failed: (error) => this.fail(error),
+      hasFailed: () => this.failure !== undefined,
     })
   }
 
@@ -156,9 +167,7 @@ class Run {
       signal: this.reading.signal,
       log,
     })
-    // Before the first write, so that a crash during it does not start over under another run id.
-    if (!positions.resumed) await positions.save(false)
-    this.savedAt = this.clock.now()
+    await this.saver.start()
   }
 
   /** Reads the lanes, several at once where they are independent. */
@@ -233,9 +242,9 @@ class Run {
 
   private async finish(): Promise<void> {
     await this.delivery.idle()
-    await this.saving
+    await this.saver.idle()
     if (this.failure !== undefined) throw this.failure
-    await this.saveAll()
+    await this.saver.save()
     this.mustBalance(this.ledger(true))
     await this.close(true)
     await this.positions.save(true)
@@ -265,11 +274,10 @@ class Run {
     await this.within(this.delivery.idle())
     this.writing.abort(this.failure)
     await this.within(this.delivery.idle())
-    await this.within(this.saving ?? Promise.resolve())
-    const safe = this.sink.flush === undefined || this.positions.isSettled()
-    if (this.store !== undefined && this.savedAt > 0 && safe) {
-      await this.saveAll().catch((error) => this.log.warn(`the position was not saved: ${error.message}`))
-    }
+    await this.within(this.saver.idle())
+    await this.saver
+      .saveWhatIsSafe()
+      .catch((error) => this.log.warn(`the position was not saved: ${error.message}`))
     await this.close(false).catch((error) => this.log.warn(`closing: ${error.message}`))
   }
 
@@ -314,34 +322,7 @@ class Run {
   private settled(frame: FrameRows<unknown>, clean: boolean): void {
     if (clean && frame.body !== undefined) this.bodies.give(frame.body)
     this.tell()
-    if (this.store === undefined || this.saving !== undefined || this.failure !== undefined) return
-    if (this.clock.now() - this.savedAt < this.everyMs) return
-    this.saving = this.savePosition()
-      .catch((error) => this.fail(error))
-      .finally(() => {
-        this.saving = undefined
-      })
-  }
-
-  /** A sink that collects is flushed while nothing is in flight, so that its state and the positions agree. */
-  private async savePosition(): Promise<void> {
-    if (this.sink.flush !== undefined) await this.delivery.pause()
-    try {
-      if (this.failure === undefined) await this.saveAll()
-      this.savedAt = this.clock.now()
-    } finally {
-      if (this.sink.flush !== undefined) this.delivery.resume()
-    }
-  }
-
-  /** Dead letters are durable before the position moves past their rows. */
-  private async saveAll(): Promise<void> {
-    const signal = this.writing.signal.aborted ? undefined : this.writing.signal
-    if (this.sink.flush !== undefined)
-      this.positions.noteFlush(await this.sink.flush({ signal, log: this.log }))
-    const checkpoint = this.positions.checkpoint(false)
-    await this.rejections.flush()
-    await this.store?.save(checkpoint)
+    this.saver.poke()
   }
 
   private tell(): void {
