@@ -21,6 +21,23 @@ export { type ErrorContext, EtlError, isEtlError } from './errors.js'
 // Infino's API
 export { infinoClient } from './infino/client.js'
 export type { InfinoClient, InfinoConnection, InfinoOptions } from './infino/types.js'
+// Node streams
+export {
+  type By,
+  type CollectOptions,
+  type FromReadableOptions,
+  fromReadable,
+  type ReadableOf,
+  type SinkWritable,
+  type StreamSource,
+  type ToReadableOptions,
+  type ToTransformOptions,
+  type ToWritableOptions,
+  toReadable,
+  toTransform,
+  toWritable,
+  viaStream,
+} from './interop.js'
 export { describeLedger, type Ledger, type TransformEntry } from './ledger.js'
 // pipelines
 export { from, Pipeline, Runnable } from './pipeline.js'
@@ -30,8 +47,20 @@ export type { RetryOptions } from './retry.js'
 export type { RunOptions } from './run-options.js'
 
 // sinks
+export { type CallbackAnswer, type CallbackInfo, callbackSink } from './sinks/callback.js'
+export { type CsvSinkOptions, csvSink } from './sinks/csv.js'
 export { type InfinoImportSinkOptions, infinoImportSink } from './sinks/infino-import.js'
 export { type InfinoUploadSinkOptions, infinoUploadSink } from './sinks/infino-upload.js'
+export { type JsonlSinkOptions, jsonlSink } from './sinks/jsonl.js'
+export { type MemorySink, memorySink } from './sinks/memory.js'
+export { type NullSink, nullSink } from './sinks/null.js'
+// sources
+export { type CsvSourceOptions, csvSource } from './sources/csv.js'
+export { type FileSourceOptions, fileSource } from './sources/file.js'
+export type { FileInput } from './sources/files/input.js'
+export { type JsonSourceOptions, jsonSource } from './sources/json.js'
+export { type JsonlSourceOptions, jsonlSource } from './sources/jsonl.js'
+export { type RandomSourceOptions, type RandomType, randomSource } from './sources/random.js'
 // transforms
 export { filter } from './transforms/filter.js'
 export { flatMap } from './transforms/flat-map.js'
