@@ -306,7 +306,8 @@ interface SinkBase {
   readonly open?: ((context: OpenContext) => Promise<void>) | undefined
   /**
    * Present when `write` means accepted rather than durable. Makes everything accepted durable and returns the
-   * state that `open` gets back on resume. Succeeds or throws.
+   * state that `open` gets back on resume. Succeeds or throws. With it, a `write` that throws `'again'` must have
+   * taken no row of the frame.
    */
   readonly flush?: ((context: RunContext) => Promise<Json | undefined>) | undefined
   /** Called once after the last write, also after a failure (`ok` false), and after the signal fired. */

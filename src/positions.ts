@@ -29,7 +29,7 @@ export class Positions {
   sinkState: Json | undefined
   readonly active = new Map<string, ActiveLane>()
   private readonly identity: RunIdentity
-  private readonly store: CheckpointStore | undefined
+  readonly store: CheckpointStore | undefined
   private saved: Readonly<Record<string, LaneState>> = {}
   /** For a sink that flushes: rows written per lane at the last flush. */
   private flushed: Map<string, number> | undefined
@@ -76,10 +76,9 @@ export class Positions {
     return this.saved[id] ?? freshLane
   }
 
-  /** Follows a lane from here on. One that starts over keeps what was acknowledged, and nothing else. */
-  follow(lane: Lane, startsOver: boolean): LaneTracker {
-    const saved = this.stateOf(lane.id)
-    const tracker = new LaneTracker(startsOver ? { ...saved, cursor: undefined, at: 0, counts: [] } : saved)
+  /** Follows a lane from here on. */
+  follow(lane: Lane): LaneTracker {
+    const tracker = new LaneTracker(this.stateOf(lane.id))
     this.active.set(lane.id, { lane, tracker })
     return tracker
   }
@@ -106,12 +105,9 @@ export class Positions {
     this.flushed = undefined
   }
 
-  /** Nothing was written beyond the prefix that a checkpoint can describe. */
-  isPrefix(): boolean {
-    for (const { tracker } of this.active.values()) {
-      if (tracker.written !== tracker.snapshot().written) return false
-    }
-    return true
+  /** Every row that was given to the sink is settled, so that the sink holds what a checkpoint can describe. */
+  isSettled(): boolean {
+    return [...this.active.values()].every(({ tracker }) => tracker.isSettled)
   }
 
   /** Rows given on by the source, earlier runs included. */

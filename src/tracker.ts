@@ -100,6 +100,11 @@ export class LaneTracker {
     this.finalCounts = counts
   }
 
+  /** No row that was taken is without an answer. */
+  get isSettled(): boolean {
+    return this.open.length === 0
+  }
+
   /** The position to save now. */
   snapshot(): LaneState {
     this.advance()

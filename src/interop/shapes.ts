@@ -1,5 +1,5 @@
 /** What travels on a Node stream, row by row or batch by batch, and the checks of it. */
-import { isRow, kindOf } from '../batch.js'
+import { isParsed, isRow, kindOf } from '../batch.js'
 import type { Batch } from '../contracts.js'
 import { EtlError } from '../errors.js'
 import { oneOf, wholeNumber } from '../internal/options.js'
@@ -32,7 +32,10 @@ export function collecting(options: CollectOptions): Collecting {
 
 /** A batch as it came, or an error that says what came instead. */
 export function mustBeBatch<R>(chunk: unknown): Batch<R> {
-  if (isRow(chunk) && ('rows' in chunk || 'text' in chunk)) return chunk as unknown as Batch<R>
+  if (isRow(chunk)) {
+    const batch = chunk as unknown as Batch<R>
+    if (!isParsed(batch) || Array.isArray(batch.rows)) return batch
+  }
   throw new EtlError(
     'ETL_STREAM_NOT_BATCH',
     `expected a batch, that is an object with rows, and got ${kindOf(chunk)}; use by: 'rows' for single rows`,

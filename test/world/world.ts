@@ -111,7 +111,8 @@ export interface Faults {
 /** Stores rows by id; what it stored survives every crash. */
 export class Receiver {
   readonly stored = new Map<string, Item>()
-  readonly dead = new Map<string, unknown>()
+  /** Bodies that were filled again while somebody could still read them. */
+  refilled = 0
   private readonly random: Chance
   faults: Faults
 
@@ -178,7 +179,16 @@ export class Receiver {
           const space = line.indexOf(' ')
           return [line.slice(0, space), JSON.parse(line.slice(space + 1)) as Item]
         })
-        return this.write(entries, life, context.signal)
+        const before = Buffer.from(frame.body)
+        const written = this.write(entries, life, context.signal)
+        // A socket may still be sending a body after the request has failed.
+        const late = () =>
+          turns(this.random.whole(1, 6)).then(() => before.equals(frame.body) || this.refilled++)
+        written.then(
+          () => before.equals(frame.body) || this.refilled++,
+          () => late(),
+        )
+        return written
       },
     }
   }
@@ -210,7 +220,7 @@ export class FileWorld {
     this.random = random
   }
 
-  sink(life: Life, limits: Sink['limits']): RowSink<Item> {
+  sink(life: Life, limits: Sink['limits'], fatal: number): RowSink<Item> {
     return {
       name: 'file',
       limits: { ...limits, concurrency: 1 },
@@ -221,6 +231,7 @@ export class FileWorld {
         await turns(this.random.whole(0, 2))
         for (const row of frame.rows) {
           await life.pass()
+          if (this.random.happens(fatal)) throw new EtlError('WORLD_FATAL', 'no space')
           this.lines.push(row)
           if (this.random.happens(0.05)) await turns(1)
         }
