@@ -25,8 +25,31 @@ export { flatMap } from './transforms/flat-map.js'
 export { map } from './transforms/map.js'
 
 // sinks
+export { type CallbackAnswer, type CallbackInfo, callbackSink } from './sinks/callback.js'
+export { type CsvSinkOptions, csvSink } from './sinks/csv.js'
 export { type InfinoImportSinkOptions, infinoImportSink } from './sinks/infino-import.js'
 export { type InfinoUploadSinkOptions, infinoUploadSink } from './sinks/infino-upload.js'
+export { type JsonlSinkOptions, jsonlSink } from './sinks/jsonl.js'
+export { type MemorySink, memorySink } from './sinks/memory.js'
+export { type NullSink, nullSink } from './sinks/null.js'
+
+// streams of Node
+export {
+  type By,
+  type CollectOptions,
+  type FromReadableOptions,
+  fromReadable,
+  type ReadableOf,
+  type SinkWritable,
+  type StreamSource,
+  type ToReadableOptions,
+  type ToTransformOptions,
+  type ToWritableOptions,
+  toReadable,
+  toTransform,
+  toWritable,
+  viaStream,
+} from './interop.js'
 
 // Infino's API
 export { infinoClient } from './infino/client.js'
