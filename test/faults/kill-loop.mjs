@@ -73,7 +73,7 @@ async function killAndResume(keys) {
       told += text
     })
     // The position is saved once a second; about half of the runs shall get further than one save.
-    const timer = killed < kills ? setTimeout(() => load.kill('SIGKILL'), 150 + random() * 2500) : undefined
+    const timer = killed < kills ? setTimeout(() => load.kill('SIGKILL'), 200 + random() * 3800) : undefined
     const [code, signal] = await once(load, 'close')
     clearTimeout(timer)
     if (signal === 'SIGKILL') {
