@@ -244,13 +244,23 @@ class Run {
   }
 
   private async finish(): Promise<void> {
-    await this.delivery.idle()
-    await this.saver.idle()
-    if (this.failure !== undefined) throw this.failure
-    await this.saver.save()
+    await this.unlessStopped(this.delivery.idle())
+    await this.unlessStopped(this.saver.idle())
+    await this.unlessStopped(this.saver.saveLast())
     this.mustBalance(this.ledger(true))
     await this.close(true)
     await this.positions.save(true)
+  }
+
+  /** Nothing is read any more, but what is in flight may never be answered. */
+  private unlessStopped(work: Promise<void>): Promise<void> {
+    const { signal } = this.reading
+    return new Promise((resolve, reject) => {
+      const stop = () => reject(this.failure)
+      if (signal.aborted) stop()
+      signal.addEventListener('abort', stop, { once: true })
+      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+    })
   }
 
   private mustBalance(ledger: Ledger): void {
