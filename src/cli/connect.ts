@@ -39,12 +39,12 @@ export function chosen(flags: ConnectFlags): { readonly endpoint: string } | { r
 }
 
 /** `make`: a local Infino that is not there yet is made. */
-export async function connect(flags: ConnectFlags, make: boolean): Promise<Connected> {
+export async function connect(flags: ConnectFlags, make: boolean, signal: AbortSignal): Promise<Connected> {
   const choice = chosen(flags)
   if ('endpoint' in choice) {
     const client = infinoClient({ endpoint: choice.endpoint })
-    await mustAnswer(choice.endpoint)
-    return { client, place: client.endpoint, local: false, dir: LOCAL_DIR, close: () => client.close() }
+    await mustAnswer(choice.endpoint, signal)
+    return { client, place: client.endpoint, local: false, dir: LOCAL_DIR, close: () => soon(client.close()) }
   }
   const { dir } = choice
   if (!make && !existsSync(join(dir, 'keys.json')))
@@ -68,17 +68,22 @@ export async function connect(flags: ConnectFlags, make: boolean): Promise<Conne
 }
 
 /** A wrong address or wrong keys are told at once, where a load under way would be patient. */
-async function mustAnswer(endpoint: string): Promise<void> {
+async function mustAnswer(endpoint: string, signal: AbortSignal): Promise<void> {
   const client = infinoClient({ endpoint, retry: { attempts: 3 } })
   try {
-    await client.ping()
+    await client.ping({ signal })
   } catch (error) {
     // An answer, be it 404, is a sign of life.
     const status = isEtlError(error) ? error.context.status : undefined
     if (status === undefined || status === 401) throw error
   } finally {
-    await client.close()
+    await soon(client.close())
   }
+}
+
+/** Waits a moment at most. */
+async function soon(closing: Promise<unknown>): Promise<void> {
+  await Promise.race([closing, systemClock.sleep(CLOSE_MS)])
 }
 
 interface Local {
@@ -104,7 +109,7 @@ async function running(dir: string): Promise<Local | undefined> {
     await client.close()
   }
   const steady = clientOf(server.url, localKeys(dir))
-  return { client: steady, close: () => steady.close() }
+  return { client: steady, close: () => soon(steady.close()) }
 }
 
 async function started(dir: string): Promise<Local> {
@@ -124,8 +129,7 @@ async function started(dir: string): Promise<Local> {
   return {
     client,
     close: async () => {
-      await client.close()
-      await Promise.race([infino.close(), systemClock.sleep(CLOSE_MS)])
+      await soon(client.close().then(() => infino.close()))
     },
   }
 }

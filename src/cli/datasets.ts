@@ -11,7 +11,7 @@ export function datasetsCommand(signal: AbortSignal, ran: (code: ExitCode) => vo
   return command.action(async (flags: ConnectFlags & { readonly json?: boolean }) => {
     const { connect } = await import('./connect.js')
     const { writeRows } = await import('./output.js')
-    const infino = await connect(flags, false)
+    const infino = await connect(flags, false, signal)
     try {
       const found = await infino.client.datasets.list({ signal })
       const rows = found.map(

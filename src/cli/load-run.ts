@@ -48,7 +48,7 @@ export async function runLoad(
     const onError = onErrorOf(flags.onError)
     chosen(flags)
     if (flags.dryRun !== true) {
-      infino = await connect(flags, true)
+      infino = await connect(flags, true, signal)
       if (infino.note !== undefined) tell(infino.note)
       place = ` into ${dataset} at ${infino.place}`
     }

@@ -13,7 +13,7 @@ export function sqlCommand(signal: AbortSignal, ran: (code: ExitCode) => void): 
   return command.action(async (query: string, flags: ConnectFlags & { readonly json?: boolean }) => {
     const { connect } = await import('./connect.js')
     const { writeRows } = await import('./output.js')
-    const infino = await connect(flags, false)
+    const infino = await connect(flags, false, signal)
     try {
       const { rows, columns, affectedRows } = await infino.client.sql(query, { signal })
       await writeRows(rows, columns, flags.json === true || process.stdout.isTTY !== true)

@@ -1,6 +1,16 @@
 /** The program as a process: signals, pipes, full disks, and ends that must not look like success. */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -78,6 +88,48 @@ test('a stopped load with a checkpoint says how to go on, and going on brings ea
     await infino.client.sql('SELECT count(*) AS n, count(DISTINCT n) AS d, sum(n) AS s FROM resumed')
   ).rows
   expect(row).toEqual({ n: 60_000, d: 60_000, s: (60_000 * 59_999) / 2 })
+})
+
+for (const silentFor of ['everything', 'uploads']) {
+  test(`SIGINT ends a load in under two seconds also where the server is silent on ${silentFor}`, async () => {
+    let waiting = 0
+    const server = createServer((request, response) => {
+      if (silentFor === 'everything' || request.url?.endsWith('/json') === true) waiting++
+      else response.end('{}')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    writeFileSync(join(work.dir, 'some.csv'), 'a\n1\n2\n')
+    const env = { ...infino.env, INFINO_ENDPOINT: `http://127.0.0.1:${port}` }
+    const { child, done } = start(['load', 'some.csv', '--to', 'silent'], { cwd: work.dir, env, input: '' })
+    await until('a request', () => waiting > 0)
+    const at = performance.now()
+    child.kill('SIGINT')
+    const ran = await done
+    expect(performance.now() - at).toBeLessThan(2000)
+    expect(ran.code).toBe(4)
+    const unresolved = silentFor === 'everything' ? 0 : 2
+    expect(ledgerOf(ran.stderr)).toEqual({ read: unresolved, written: 0, rejected: 0, unresolved })
+    server.closeAllConnections()
+    server.close()
+  })
+}
+
+test('SIGINT ends a load into the local Infino of the program itself', async () => {
+  const started = endlessLoad('own', ['--local', 'own'])
+  await until('the load', () => started.stderr().includes('reading '))
+  await until('a file that grows', () => statSync(join(work.dir, 'own/infino.duckdb.wal')).size > 100_000)
+  const at = performance.now()
+  started.child.kill('SIGINT')
+  const ran = await started.done
+  expect(performance.now() - at).toBeLessThan(2000)
+  expect(ran.code).toBe(4)
+  const { written, unresolved } = ledgerOf(ran.stderr)
+  const query = ['sql', 'SELECT count(*) AS n FROM own', '--local', 'own']
+  const { n } = JSON.parse((await run(query, { cwd: work.dir })).stdout) as { n: number }
+  expect(written).toBeGreaterThan(0)
+  expect(n).toBeGreaterThanOrEqual(written)
+  expect(n).toBeLessThanOrEqual(written + unresolved)
 })
 
 test('a second signal aborts at once', async () => {
