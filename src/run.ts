@@ -383,6 +383,7 @@ class Run {
       ledger: this.ledger(status === 'complete'),
       failure: this.failure,
       limited: this.positions.readRows() >= this.limit,
+      cutShort: lanes.find((lane) => lane.cutShort !== undefined)?.cutShort,
       endedEarly: lanes.some((lane) => !lane.ended),
       positions: this.positions,
       rejections: this.rejections,
