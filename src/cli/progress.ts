@@ -98,14 +98,16 @@ export class Rate {
 /** `12,000 rows  45,000 rows/s  8.1 MB/s  41%  ~12 s left  3 rejected` */
 export function describeProgress(progress: Progress, rate: Rate): string {
   const number = (value: number) => Math.round(value).toLocaleString('en-US')
-  const { written, rejected, bytes, ofBytes, elapsedMs } = progress
+  const { read, written, rejected, bytes, ofBytes, elapsedMs } = progress
   const bytesPerSecond = rate.of('bytes')
   const parts = [`${number(written)} rows`]
   const rowsPerSecond = rate.of('rows')
   if (rowsPerSecond > 0) parts.push(`${number(rowsPerSecond)} rows/s`)
   if (bytesPerSecond > 0) parts.push(`${(bytesPerSecond / 1e6).toFixed(1)} MB/s`)
   if (ofBytes !== undefined && ofBytes > 0) {
-    parts.push(`${Math.floor((Math.min(bytes, ofBytes) / ofBytes) * 100)}%`)
+    const percent = Math.floor((Math.min(bytes, ofBytes) / ofBytes) * 100)
+    // All is read before all is written.
+    parts.push(`${Math.min(percent, read > written + rejected ? 99 : 100)}%`)
     if (elapsedMs >= FORECAST_AFTER_MS && bytesPerSecond > 0 && bytes < ofBytes)
       parts.push(`~${duration((ofBytes - bytes) / bytesPerSecond)} left`)
   }

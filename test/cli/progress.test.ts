@@ -51,7 +51,8 @@ test('the rate follows the last ten seconds, not the whole run', () => {
   expect(rate.of('rows')).toBeCloseTo(1000, 0)
 })
 
-test('never says 100% before all is read', () => {
+test('never says 100% before all is read, and written', () => {
+  expect(describeProgress(at(1, { read: 2, written: 1, bytes: 100_000_000 }), new Rate())).toContain('99%')
   expect(describeProgress(at(1, { bytes: 99_999_999 }), new Rate())).toContain('99%')
 })
 
