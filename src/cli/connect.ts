@@ -1,5 +1,5 @@
 /** Which Infino a command talks to: that of an address, or the local one in a directory. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EtlError, isEtlError } from '../errors.js'
 import { infinoClient } from '../infino/client.js'
@@ -35,7 +35,13 @@ export function chosen(flags: ConnectFlags): { readonly endpoint: string } | { r
     throw new EtlError('ETL_CLI_USAGE', '--endpoint and --local exclude each other: give one of them')
   const endpoint = flags.endpoint ?? (flags.local === undefined ? process.env.INFINO_ENDPOINT : undefined)
   if (endpoint !== undefined && endpoint !== '') return { endpoint }
-  return { dir: typeof flags.local === 'string' ? flags.local : LOCAL_DIR }
+  const dir = typeof flags.local === 'string' ? flags.local : LOCAL_DIR
+  if (statSync(dir, { throwIfNoEntry: false })?.isFile())
+    throw new EtlError(
+      'ETL_CLI_USAGE',
+      `--local ${dir}: expected a directory, got a file; write --local behind the files, or --local=<dir>`,
+    )
+  return { dir }
 }
 
 /** `make`: a local Infino that is not there yet is made. */

@@ -40,13 +40,14 @@ export async function runLoad(
   let place = ''
   let infino: Connected | undefined
   let summary: SummaryFile | undefined
-  const view = await progressView(process.stderr)
   try {
     if (flags.summary !== undefined) summary = openSummary(flags.summary)
     const rows = source ?? sourceOf(files, flags)
     const dataset = datasetOf(flags)
     const onError = onErrorOf(flags.onError)
     chosen(flags)
+    if (flags.dryRun === true && flags.checkpoint !== undefined)
+      throw usage('--dry-run sends nothing, so there is no position to keep: leave --checkpoint out')
     if (flags.dryRun !== true) {
       infino = await connect(flags, true, signal)
       if (infino.note !== undefined) tell(infino.note)
@@ -54,6 +55,7 @@ export async function runLoad(
     }
     const target = destination(dataset, flags, infino)
     const record = infino && (await startRecord(files, dataset, flags, infino))
+    const view = await progressView(process.stderr)
     const log: Logger = notices(view)
     try {
       report = await from(rows).to(target.sink).run({

@@ -61,6 +61,9 @@ async function barView(stream: ProgressStream): Promise<ProgressView> {
     },
   })
   bar.start(1, 0)
+  const stop = () => bar.stop()
+  // A second signal ends the process at once; the terminal shall have its cursor back.
+  process.once('exit', stop)
   return {
     update(progress) {
       rate.add(progress)
@@ -71,7 +74,10 @@ async function barView(stream: ProgressStream): Promise<ProgressView> {
       bar.update(Math.min(progress.bytes, progress.ofBytes ?? 0))
     },
     note: (line) => void stream.write(`\r\u001b[K${oneLine(masked(line))}\n`),
-    stop: () => bar.stop(),
+    stop: () => {
+      process.off('exit', stop)
+      stop()
+    },
   }
 }
 

@@ -111,6 +111,13 @@ const cases: readonly Case[] = [
   },
   { name: 'no dataset', file: 'ok.csv', args: [], code: 2, message: /--to is missing/ },
   {
+    name: 'a position of a dry run',
+    file: 'ok.csv',
+    args: ['--dry-run', '--checkpoint', 'x.ckpt'],
+    code: 2,
+    message: /no position to keep/,
+  },
+  {
     name: 'options that exclude each other',
     file: 'ok.csv',
     args: ['--to', 'x', '--format', 'json', '--no-header'],

@@ -39,6 +39,10 @@ test('--local names another directory, and needs no line', async () => {
   expect(existsSync(join(work.dir, '.infino'))).toBe(false)
   const both = await program('load', 'big.csv', '--to', 'big', '--local', '--endpoint', 'http://127.0.0.1:9')
   expect(both.code).toBe(2)
+  // The file that follows is no directory.
+  const swallowed = await program('load', '--to', 'big', '--local', 'big.csv', 'big.csv')
+  expect(swallowed.code).toBe(2)
+  expect(swallowed.stderr).toContain('write --local behind the files')
 })
 
 test('a question to a local Infino that is not there makes none', async () => {

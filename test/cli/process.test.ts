@@ -16,6 +16,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { cleanEnv, folder, ledgerOf, MAIN, run, type Serving, serve, start, until } from './support.js'
 
+const ODD_SOURCE = fileURLToPath(new URL('./odd-source.mjs', import.meta.url))
+
 const work = folder()
 let infino: Serving
 
@@ -141,10 +143,15 @@ test('a second signal aborts at once', async () => {
 })
 
 test('a load that waits for what can never come does not look like success', async () => {
-  const script = fileURLToPath(new URL('./stuck.mjs', import.meta.url))
-  const ran = await run([], { cwd: work.dir, script })
+  const ran = await run(['stuck'], { cwd: work.dir, script: ODD_SOURCE })
   expect(ran.code).toBe(1)
   expect(ran.stderr).toContain('ETL_CLI_STUCK')
+})
+
+test('a source that gives fewer rows than it promised ends with status 5', async () => {
+  const ran = await run(['short'], { cwd: work.dir, script: ODD_SOURCE })
+  expect(ran.code).toBe(5)
+  expect(ran.stderr).toMatch(/short declared 3 rows and gave 2.*ETL_SOURCE_INCOMPLETE/)
 })
 
 test('a reader that has seen enough ends the program quietly', async () => {

@@ -69,11 +69,19 @@ async function killAndResume(keys) {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     let told = ''
+    let timer
+    const killIn = (ms) => {
+      timer ??= setTimeout(() => load.kill('SIGKILL'), ms)
+    }
+    // One kill in four at any moment from the start, the others once rows are read, however slow the machine is. The
+    // position is saved once a second, so that some runs get further than a save and some do not.
+    const whileReading = random() > 0.25
+    const delayMs = random() * (whileReading ? 3000 : 1000)
+    if (killed < kills && !whileReading) killIn(delayMs)
     load.stderr.on('data', (text) => {
       told += text
+      if (killed < kills && whileReading && told.includes('reading ')) killIn(delayMs)
     })
-    // The position is saved once a second; about half of the runs shall get further than one save.
-    const timer = killed < kills ? setTimeout(() => load.kill('SIGKILL'), 200 + random() * 3800) : undefined
     const [code, signal] = await once(load, 'close')
     clearTimeout(timer)
     if (signal === 'SIGKILL') {
