@@ -12,8 +12,8 @@ test('a load that is killed again and again, and resumed, brings every row once'
     [script, '--kills', '4', '--rows', '150000'],
     {
       env: cleanEnv(),
-      timeout: 60_000,
+      timeout: 150_000,
     },
   )
   expect(stdout).toContain('every row exactly once')
-}, 60_000)
+}, 160_000)
