@@ -50,15 +50,14 @@ export async function streams(): Promise<void> {
   await pipeline(orders.read({}), map(price), async (batches) => {
     for await (const batch of batches) batch.rows.map((row: Priced) => row.total)
   })
-  await pipeline(
-    orders.read({}),
-    map(price),
-    filter<Priced>((order) => order.total > 1),
-    async (batches) => {
-      // @ts-expect-error a row has no such column
-      for await (const batch of batches) batch.rows[0]?.totals
-    },
-  )
+  const dear = filter((order: Priced) => order.total > 1)
+  await pipeline(orders.read({}), anything, dear, async (batches: AsyncIterable<Batch<Priced>>) => {
+    for await (const batch of batches) batch.rows[0]?.total
+  })
+  // @ts-expect-error the step after the transform wants other rows
+  await pipeline(orders.read({}), map(price), async (batches: AsyncIterable<Batch<{ other: string }>>) => {
+    for await (const batch of batches) batch.rows[0]?.other
+  })
   await pipeline(from(orders).map(price).batches(), async (batches: AsyncIterable<Batch<Priced>>) => {
     for await (const batch of batches) batch.rows.at(0)?.total
   })
