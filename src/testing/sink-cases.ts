@@ -248,11 +248,16 @@ export function sinkCases<R extends object>(
 
   add('releases all when the Writable is destroyed', async (there) => {
     const out = toWritable(inFrames(there.sink(), FRAME_ROWS), { graceMs: GRACE_MS })
+    let failure: unknown
+    out.on('error', (error) => {
+      failure = error
+    })
     for (const row of rows.slice(0, half)) out.write(row)
     let turns = 0
     await quiet(() => Math.min(turns++, 10))
     out.destroy()
     if (!out.closed) await within(once(out, 'close'), 'a destroyed Writable', 5000)
+    if (failure !== undefined) throw failure
     await mustBeReleased(there, 'after the Writable was destroyed')
   })
 

@@ -138,7 +138,12 @@ export function transformCases<I, O>(
   add(
     'holds back a writer while nobody reads the Transform, and releases all when it is destroyed',
     async () => {
+      if (input.length === 0) return
       const stream = toTransform(make(), { batchRows: 5 })
+      let failure: unknown
+      stream.on('error', (error) => {
+        failure = error
+      })
       let written = 0
       const fill = () => {
         while (written < 10_000 && !stream.destroyed) {
@@ -146,13 +151,13 @@ export function transformCases<I, O>(
           if (!more) return void stream.once('drain', fill)
         }
       }
-      if (input.length === 0) return
       fill()
       await quiet(() => written)
       if (output.length * 2 >= input.length)
         ok(written < 2000, `${written} rows went into a Transform that nobody reads`)
       stream.destroy()
       if (!stream.closed) await within(once(stream, 'close'), 'a destroyed Transform')
+      if (failure !== undefined) throw failure
     },
   )
 
