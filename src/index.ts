@@ -17,7 +17,7 @@ export { type FileSourceOptions, fileSource } from './sources/file.js'
 export type { FileInput } from './sources/files/input.js'
 export { type JsonSourceOptions, jsonSource } from './sources/json.js'
 export { type JsonlSourceOptions, jsonlSource } from './sources/jsonl.js'
-export { type RandomSourceOptions, randomSource } from './sources/random.js'
+export { type RandomSourceOptions, type RandomType, randomSource } from './sources/random.js'
 
 // transforms
 export { filter } from './transforms/filter.js'
@@ -33,7 +33,7 @@ export { type JsonlSinkOptions, jsonlSink } from './sinks/jsonl.js'
 export { type MemorySink, memorySink } from './sinks/memory.js'
 export { type NullSink, nullSink } from './sinks/null.js'
 
-// streams of Node
+// Node streams
 export {
   type By,
   type CollectOptions,

@@ -6,8 +6,8 @@ import { abortError, EtlError, throwIfAborted, toEtlError } from '../errors.js'
 import { Gate } from '../internal/waiting.js'
 import { type Collecting, mustBeBatch, notARow } from './shapes.js'
 
-/** The parts of a readable stream that we use; streams of the `readable-stream` package have them too. */
-export type AnyReadable = NodeJS.ReadableStream
+/** A stream of Node itself, or of a package that has its own. */
+export type AnyReadable = Readable | NodeJS.ReadableStream
 
 /**
  * Yields until the stream ends. Destroys it when it is left early, and on an abort. A chunk that is no object is
