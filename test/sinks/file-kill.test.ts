@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
+import { setTimeout as poll } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { workFolder } from '../support/folder.js'
 
 const folder = workFolder()
 const program = fileURLToPath(new URL('./file-run.mjs', import.meta.url))
-const ROWS = 5000
-const KILLS = 4
+const ROWS = 3000
+const KILLS = 3
 
 interface Run {
   readonly output: Promise<string>
@@ -44,7 +45,7 @@ describe.each(['jsonl', 'csv'])('a %s file', (kind) => {
         over = true
       })
       const until = (sizeOf(whole) * (kills + 1)) / (KILLS + 1)
-      while (!over && sizeOf(`${path}.partial`) < until) await new Promise((resolve) => setImmediate(resolve))
+      while (!over && sizeOf(`${path}.partial`) < until) await poll(5)
       if (over) break
       run.kill()
       await run.output
