@@ -318,7 +318,14 @@ class Run {
   }
 
   private async close(ok: boolean): Promise<void> {
-    await this.rejections.close(ok)
+    try {
+      await this.rejections.close(ok)
+    } finally {
+      await this.closeSink(ok)
+    }
+  }
+
+  private async closeSink(ok: boolean): Promise<void> {
     if (!this.sinkOpen) return
     this.sinkOpen = false
     try {

@@ -12,6 +12,7 @@ import type {
 import { EtlError } from '../../src/errors.js'
 import { describeLedger } from '../../src/ledger.js'
 import { from } from '../../src/pipeline.js'
+import { deadLetter } from '../../src/rejections.js'
 import { reportOf } from '../../src/report.js'
 import { map } from '../../src/transforms/map.js'
 import { WorldClock } from '../world/clock.js'
@@ -280,6 +281,28 @@ describe('stopping', () => {
       expect(error.code).toBe('ETL_ABORTED')
       expect(report?.ledger.sink).toMatchObject({ in: 2, written: 0, unresolved: 2 })
     }
+  })
+
+  it('closes the sink also when closing the dead letters fails', async () => {
+    let closed = 0
+    const sink = {
+      ...collect().sink,
+      close: async () => {
+        closed++
+      },
+    }
+    const letters = {
+      name: 'letters',
+      write: async () => undefined,
+      close: () => Promise.reject(new Error('cannot close')),
+    }
+    const { error } = await failureOf(
+      from(numbers(3))
+        .to(sink)
+        .run({ onError: deadLetter(letters) }),
+    )
+    expect(error.message).toContain('cannot close')
+    expect(closed).toBe(1)
   })
 
   it('releases the source when the sink fails', async () => {
