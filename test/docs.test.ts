@@ -53,6 +53,7 @@ beforeAll(async () => {
     'orders-2.csv': orders.replaceAll('\no', '\np'),
     'orders-1.csv.gz': gzipSync(orders),
     'exports/orders.csv': orders,
+    'orders.jsonl': '{"order_id":"o1","qty":2}\n{"order_id":"o2","qty":0}\n',
     'events.jsonl': '{"event":"login","n":1}\n{"event":"logout","n":2}\n',
     'events.ndjson.gz': gzipSync('{"event":"login","n":1}\n'),
     'more.ndjson': '{"event":"logout","n":2}\n',
