@@ -6,10 +6,14 @@ import { fileURLToPath } from 'node:url'
 const here = fileURLToPath(new URL('.', import.meta.url))
 const file = `${here}package-lock.json`
 rmSync(file, { force: true })
-execFileSync('npm', ['install', '--package-lock-only', '--no-audit', '--no-fund', '--omit-lockfile-registry-resolved=false'], {
-  cwd: here,
-  stdio: 'inherit',
-})
+execFileSync(
+  'npm',
+  ['install', '--package-lock-only', '--no-audit', '--no-fund', '--omit-lockfile-registry-resolved=false'],
+  {
+    cwd: here,
+    stdio: 'inherit',
+  },
+)
 const lock = JSON.parse(readFileSync(file, 'utf8'))
 for (const entry of Object.values(lock.packages)) delete entry.resolved
 writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`)

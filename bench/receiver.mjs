@@ -11,7 +11,8 @@ const PRODUCT = { 'x-elastic-product': 'Elasticsearch' }
 const MAX_ITEMS = 65_536
 
 // Both kinds of client get the same short items; those of a real Elasticsearch are half as long again.
-const ITEM = '{"index":{"_index":"bench","_id":"Kx3v0pABqHq0n6mX1234","_version":1,"result":"created","status":201}}'
+const ITEM =
+  '{"index":{"_index":"bench","_id":"Kx3v0pABqHq0n6mX1234","_version":1,"result":"created","status":201}}'
 const HEAD = Buffer.from('{"took":1,"errors":false,"items":[')
 const ITEMS = Buffer.from(`,${ITEM}`.repeat(MAX_ITEMS)).subarray(1)
 const TAIL = Buffer.from(']}')
@@ -65,7 +66,8 @@ function take(request, response, headers) {
 function verify(request, body) {
   const lines = body.toString().trimEnd().split('\n')
   for (let i = 0; i < lines.length; i += 2) {
-    if (!lines[i].startsWith('{"index":')) stats.problem ??= `expected an action line, got ${lines[i].slice(0, 80)}`
+    if (!lines[i].startsWith('{"index":'))
+      stats.problem ??= `expected an action line, got ${lines[i].slice(0, 80)}`
     stats.sum.row(JSON.parse(lines[i + 1]))
   }
   const { authorization } = request.headers
@@ -84,7 +86,11 @@ function verify(request, body) {
 
 function answer(response, status, body, headers) {
   const text = JSON.stringify(body)
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers })
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    ...headers,
+  })
   response.end(text)
 }
 
@@ -93,7 +99,17 @@ const server = createServer((request, response) => {
   if (path.endsWith('/_bulk')) return take(request, response, PRODUCT)
   if (request.method === 'POST' && path.endsWith('/json')) return take(request, response)
   request.resume()
-  if (path === '/') return answer(response, 200, { name: 'bench', version: { number: '9.4.3', build_flavor: 'default' }, tagline: 'You Know, for Search' }, PRODUCT)
+  if (path === '/')
+    return answer(
+      response,
+      200,
+      {
+        name: 'bench',
+        version: { number: '9.4.3', build_flavor: 'default' },
+        tagline: 'You Know, for Search',
+      },
+      PRODUCT,
+    )
   answer(response, 200, { acknowledged: true }, PRODUCT)
 })
 server.keepAliveTimeout = 60_000

@@ -44,7 +44,8 @@ if (options.list || chosen.length === 0) {
 const complete = names.length === 0 && !options.quick && !options.only && options.rounds === undefined
 const outFolder = resolve(options.out ?? (complete ? here : join(here, 'last')))
 const rounds = Number(options.rounds ?? (options.quick ? 3 : 5))
-const folder = options.data === undefined ? mkdtempSync(join(os.tmpdir(), 'infino-etl-bench-')) : resolve(options.data)
+const folder =
+  options.data === undefined ? mkdtempSync(join(os.tmpdir(), 'infino-etl-bench-')) : resolve(options.data)
 mkdirSync(folder, { recursive: true })
 const cleanUp = () => {
   if (options.data === undefined) rmSync(folder, { recursive: true, force: true })
@@ -70,7 +71,9 @@ const receiver = await startReceiver()
 if (chosen.some(({ wholeProcess }) => wholeProcess)) {
   facts.capacity = await capacityOf(receiver, 210, options.quick ? 2 : 5)
   const { rowsPerSecond, bytesPerSecond } = facts.capacity
-  console.log(`The receiver takes ${rate(rowsPerSecond)} rows/s (${megabytes(bytesPerSecond)}/s) when nothing is made on the other side.`)
+  console.log(
+    `The receiver takes ${rate(rowsPerSecond)} rows/s (${megabytes(bytesPerSecond)}/s) when nothing is made on the other side.`,
+  )
 }
 
 const results = []
@@ -85,17 +88,31 @@ receiver.stop()
 const targets = judge(results)
 if (targets.length > 0) console.log('\nTargets')
 for (const { title, asked, got, reached } of targets)
-  console.log(`  ${reached ? 'reached    ' : 'NOT reached'}  ${got.padStart(8)} of ${asked.padStart(6)}  ${title}`)
-console.log(`\nWritten: ${['results.json', 'RESULTS.md', 'report.html'].map((name) => join(outFolder, name)).join(', ')}`)
+  console.log(
+    `  ${reached ? 'reached    ' : 'NOT reached'}  ${got.padStart(8)} of ${asked.padStart(6)}  ${title}`,
+  )
+console.log(
+  `\nWritten: ${['results.json', 'RESULTS.md', 'report.html'].map((name) => join(outFolder, name)).join(', ')}`,
+)
 if (wrong > 0) console.error(`${wrong} contender(s) failed or delivered other rows than were generated.`)
 process.exitCode = wrong > 0 ? 1 : 0
 
 async function runCase(one) {
-  const list = Object.keys(one.contenders).filter((name) => options.only === undefined || options.only.includes(name))
+  const list = Object.keys(one.contenders).filter(
+    (name) => options.only === undefined || options.only.includes(name),
+  )
   console.log(`\n${one.title} (${one.name})`)
   const inputs = new Map(list.map((name) => [name, inputOf(one, one.contenders[name])]))
   const { rows, bytes, sums } = inputs.get(list[0])
-  const result = { name: one.name, title: one.title, group: one.group, rows, bytes, wholeProcess: one.wholeProcess === true, contenders: {} }
+  const result = {
+    name: one.name,
+    title: one.title,
+    group: one.group,
+    rows,
+    bytes,
+    wholeProcess: one.wholeProcess === true,
+    contenders: {},
+  }
   let agreed = sums?.[one.sum]
   const runs = new Map(list.map((name) => [name, []]))
   for (const name of list) {
@@ -105,7 +122,12 @@ async function runCase(one) {
     const run = await runOnce(one, name, inputs.get(name), true)
     // Without a file the first contender says what the others must reach.
     agreed ??= run.sum
-    const problem = run.error ?? run.problem ?? (run.sum === agreed ? undefined : `delivered other rows: ${run.delivered} with checksum ${run.sum}, expected ${rows} with ${agreed}`)
+    const problem =
+      run.error ??
+      run.problem ??
+      (run.sum === agreed
+        ? undefined
+        : `delivered other rows: ${run.delivered} with checksum ${run.sum}, expected ${rows} with ${agreed}`)
     if (problem === undefined) contender.checked = 'yes'
     else {
       wrong++
@@ -148,13 +170,24 @@ async function runOnce(one, contender, { file, rows }, check) {
   if (one.wholeProcess) await receiver.reset(check)
   const flags =
     options.profile !== undefined && !check
-      ? ['--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`, `--cpu-prof-name=${one.name}-${contender.replace(/\W+/g, '-')}.cpuprofile`]
+      ? [
+          '--cpu-prof',
+          `--cpu-prof-dir=${resolve(options.profile)}`,
+          `--cpu-prof-name=${one.name}-${contender.replace(/\W+/g, '-')}.cpuprofile`,
+        ]
       : []
   const run = await measure({ one, contender, given, folder, flags })
   if (!one.wholeProcess || run.error !== undefined) return run
   const arrived = await receiver.stats()
   const late = arrived.rows === rows ? undefined : `${arrived.rows} of ${rows} rows arrived`
-  return { ...run, delivered: arrived.rows, sum: arrived.sum, requests: arrived.requests, error: late, problem: arrived.problem }
+  return {
+    ...run,
+    delivered: arrived.rows,
+    sum: arrived.sum,
+    requests: arrived.requests,
+    error: late,
+    problem: arrived.problem,
+  }
 }
 
 function print(result) {
@@ -183,6 +216,8 @@ function versions() {
   return {
     node: process.version,
     'infino-etl': read(join(here, '..', 'package.json')).version,
-    ...Object.fromEntries(peers.map((name) => [name, read(join(here, 'node_modules', name, 'package.json')).version])),
+    ...Object.fromEntries(
+      peers.map((name) => [name, read(join(here, 'node_modules', name, 'package.json')).version]),
+    ),
   }
 }

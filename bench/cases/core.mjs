@@ -44,7 +44,8 @@ const contenders = {
     },
   },
   'object-mode streams': {
-    settings: 'Readable.from(rows), three Transforms and a batching one in object mode, a Writable; highWaterMark 1000',
+    settings:
+      'Readable.from(rows), three Transforms and a batching one in object mode, a Writable; highWaterMark 1000',
     async prepare({ rows, sink }) {
       const made = makePages()
       const options = { objectMode: true, highWaterMark: PAGE }

@@ -9,16 +9,21 @@ const ROWS = { jsonl: 480_000, csv: 900_000 }
 
 function memory(from, format, peers) {
   const base = uploads.find(({ name }) => name === from)
-  const contenders = Object.fromEntries(
-    ['infino-etl', ...peers].map((name) => [name, base.contenders[name]]),
-  )
+  const contenders = Object.fromEntries(['infino-etl', ...peers].map((name) => [name, base.contenders[name]]))
   return SIZES.map(({ label, repeat }) => ({
     ...base,
     name: `memory-${from.replace('upload-', '')}-${label}`,
     title: `Peak memory, ${base.title}, ${label}`,
     group: 'memory',
     rounds: 1,
-    data: { shape: 'narrow', format, rows: ROWS[format], repeat, quick: ROWS[format] / 20, quickRepeat: repeat },
+    data: {
+      shape: 'narrow',
+      format,
+      rows: ROWS[format],
+      repeat,
+      quick: ROWS[format] / 20,
+      quickRepeat: repeat,
+    },
     contenders,
   }))
 }

@@ -1,7 +1,17 @@
 // Writes generated rows to files under a temporary folder, and tells the checksums that contenders must reach.
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { canonical, canonicalText, Checksum } from './checksum.mjs'
+import { Checksum, canonical, canonicalText } from './checksum.mjs'
 import { mapOrder, rowsOf, SHAPES } from './shapes.mjs'
 
 const FORMATS = {
@@ -45,7 +55,10 @@ export function dataFile(folder, { shape, format, rows, repeat = 1 }) {
   const file = join(folder, `${shape}-${rows}${repeat === 1 ? '' : `x${repeat}`}.${extension}`)
   const facts = `${file}.facts`
   if (!existsSync(facts)) {
-    const sums = repeat === 1 ? write(file, shape, FORMATS[format], rows) : writeRepeated(folder, file, { shape, format, rows, repeat })
+    const sums =
+      repeat === 1
+        ? write(file, shape, FORMATS[format], rows)
+        : writeRepeated(folder, file, { shape, format, rows, repeat })
     writeFileSync(facts, JSON.stringify({ rows: rows * repeat, bytes: statSync(file).size, sums }))
   }
   return { file, ...JSON.parse(readFileSync(facts, 'utf8')) }

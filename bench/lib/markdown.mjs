@@ -3,7 +3,10 @@ import { against, megabytes, percent, ranked, rate, time, times } from './text.m
 
 export function markdown({ facts, results, targets }) {
   const out = ['# Benchmark results', '']
-  out.push(`Made by \`${facts.command}\` on ${facts.date.slice(0, 10)}. Figures move from machine to machine; ratios within one run are what to look at.`, '')
+  out.push(
+    `Made by \`${facts.command}\` on ${facts.date.slice(0, 10)}. Figures move from machine to machine; ratios within one run are what to look at.`,
+    '',
+  )
   out.push(...table(['', ''], Object.entries(machine(facts))), '')
   out.push(...howMeasured(facts), '')
   if (targets.length > 0) {
@@ -11,7 +14,12 @@ export function markdown({ facts, results, targets }) {
     out.push(
       ...table(
         ['target', 'asked', 'measured', ''],
-        targets.map(({ title, asked, got, reached }) => [title, asked, got, reached ? 'reached' : '**not reached**']),
+        targets.map(({ title, asked, got, reached }) => [
+          title,
+          asked,
+          got,
+          reached ? 'reached' : '**not reached**',
+        ]),
       ),
       '',
     )
@@ -23,7 +31,12 @@ export function markdown({ facts, results, targets }) {
   out.push('## How each contender was set up', '')
   for (const [name, settings] of settingsOf(results)) out.push(`- **${name}**: ${settings.join('; or ')}`)
   out.push('', '## Versions', '')
-  out.push(Object.entries(facts.versions).map(([name, version]) => `${name} ${version}`).join(', '), '')
+  out.push(
+    Object.entries(facts.versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(', '),
+    '',
+  )
   return out.join('\n')
 }
 
@@ -35,7 +48,9 @@ export function machine(facts) {
     'Load before the run': facts.machine.load.toFixed(2),
     ...(facts.capacity === undefined
       ? {}
-      : { Receiver: `takes ${rate(facts.capacity.rowsPerSecond)} rows/s of ${facts.capacity.rowBytes} bytes when nothing is made on the other side` }),
+      : {
+          Receiver: `takes ${rate(facts.capacity.rowsPerSecond)} rows/s of ${facts.capacity.rowBytes} bytes when nothing is made on the other side`,
+        }),
   }
 }
 
@@ -52,7 +67,8 @@ function howMeasured(facts) {
 
 function section(one) {
   const rows = ranked(one).map(([name, contender]) => {
-    if (contender.summary === undefined) return [name, 'failed', contender.error?.split('\n')[0] ?? '', '', '', '', '', '']
+    if (contender.summary === undefined)
+      return [name, 'failed', contender.error?.split('\n')[0] ?? '', '', '', '', '', '']
     const { rowsPerSecond, wallMs, cpuMs, rssBytes } = contender.summary
     const ratio = contender.ours ? undefined : against(one, contender)
     return [
@@ -71,7 +87,10 @@ function section(one) {
     '',
     `${one.rows.toLocaleString('en')} rows${one.bytes ? `, ${megabytes(one.bytes)}` : ''}.`,
     '',
-    ...table(['contender', 'rows/s', 'wall', 'spread', 'CPU', 'peak RSS', 'infino-etl is faster by', 'rows checked'], rows),
+    ...table(
+      ['contender', 'rows/s', 'wall', 'spread', 'CPU', 'peak RSS', 'infino-etl is faster by', 'rows checked'],
+      rows,
+    ),
   ]
 }
 

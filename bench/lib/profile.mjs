@@ -12,7 +12,8 @@ export function topFunctions(file, count = 25) {
     if (functionName === '(idle)' || functionName === '(root)') continue
     const ms = timeDeltas[i] / 1000
     all += ms
-    const where = url.replace(/^file:\/\/.*?\/(?=dist\/|node_modules\/|bench\/)/, '') + (url ? `:${lineNumber + 1}` : '')
+    const where =
+      url.replace(/^file:\/\/.*?\/(?=dist\/|node_modules\/|bench\/)/, '') + (url ? `:${lineNumber + 1}` : '')
     const key = `${functionName || '(anonymous)'} ${where}`
     spent.set(key, (spent.get(key) ?? 0) + ms)
   }
@@ -29,6 +30,8 @@ if (process.argv[1]?.endsWith('profile.mjs')) {
   for (const file of process.argv.slice(2)) {
     console.log(file)
     for (const { name, where, ms, share } of topFunctions(file))
-      console.log(`  ${(share * 100).toFixed(1).padStart(5)} %  ${ms.toFixed(0).padStart(6)} ms  ${name}  ${where}`)
+      console.log(
+        `  ${(share * 100).toFixed(1).padStart(5)} %  ${ms.toFixed(0).padStart(6)} ms  ${name}  ${where}`,
+      )
   }
 }

@@ -26,7 +26,11 @@ export async function capacityOf(receiver, rowBytes, seconds) {
   const agent = new Agent({ keepAlive: true, maxSockets: 4 })
   const post = () =>
     new Promise((resolve, reject) => {
-      const sent = request(`${receiver.url}/bench/json`, { method: 'POST', agent, headers: { 'content-length': body.length } })
+      const sent = request(`${receiver.url}/bench/json`, {
+        method: 'POST',
+        agent,
+        headers: { 'content-length': body.length },
+      })
       sent.on('response', (response) => response.resume().on('end', resolve))
       sent.on('error', reject)
       sent.end(body)

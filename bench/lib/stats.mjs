@@ -10,7 +10,12 @@ export function summary(runs, rows) {
   const of = (key) => {
     const values = runs.map((run) => run[key])
     const middle = median(values)
-    return { median: middle, min: Math.min(...values), max: Math.max(...values), spread: (Math.max(...values) - Math.min(...values)) / middle }
+    return {
+      median: middle,
+      min: Math.min(...values),
+      max: Math.max(...values),
+      spread: (Math.max(...values) - Math.min(...values)) / middle,
+    }
   }
   const wallMs = of('wallMs')
   return {

@@ -41,7 +41,9 @@ export function judge(results) {
   for (const { name, measure, peers, atLeast, ours } of TABLE) {
     const one = of(name)
     const mine = one?.contenders[ours]?.summary?.[measure].median
-    const others = peers.map((peer) => one?.contenders[peer]?.summary?.[measure].median).filter((value) => value !== undefined)
+    const others = peers
+      .map((peer) => one?.contenders[peer]?.summary?.[measure].median)
+      .filter((value) => value !== undefined)
     if (mine === undefined || others.length === 0) continue
     const ratio = Math.min(...others) / mine
     lines.push({
