@@ -5,7 +5,7 @@
 import { byteSize, originAt, rowAt, size, textAt } from './batch.js'
 import type { Batch, BodySink, Clock, Cursor, Encoder, RejectedRow, Sink } from './contracts.js'
 import { EtlError, isEtlError, messageOf } from './errors.js'
-import { FrameRows } from './frame.js'
+import { Body, FrameRows } from './frame.js'
 import { Turnstile } from './internal/waiting.js'
 
 /** 3.2 MiB, which stays below the 4 MB that Infino takes in one request. */
@@ -36,20 +36,20 @@ export function isBodySink<R>(sink: Sink<R>): sink is BodySink<R> {
 
 /** Bodies that are free to be filled again. */
 export class BodyPool {
-  private readonly free: Buffer[] = []
+  private readonly free: Body[] = []
   private readonly bytes: number
 
   constructor(bytes: number) {
     this.bytes = bytes
   }
 
-  take(): Buffer {
-    return this.free.pop() ?? Buffer.allocUnsafeSlow(this.bytes)
+  take(): Body {
+    return this.free.pop() ?? new Body(this.bytes)
   }
 
   /** Only for a body that nobody reads any more; one that grew for a single row is let go. */
-  give(body: Buffer): void {
-    if (body.length === this.bytes && this.free.length < 16) this.free.push(body)
+  give(body: Body): void {
+    if (body.bytes.length === this.bytes && this.free.length < 16) this.free.push(body)
   }
 }
 
@@ -207,7 +207,7 @@ class BodyFiller<R> {
   frame: FrameRows<R>
   private readonly options: BatcherOptions<R>
   private readonly encoder: Encoder<R>
-  private body: Buffer
+  private body: Body
   private at = 0
 
   constructor(options: BatcherOptions<R>, encoder: Encoder<R>) {
@@ -240,27 +240,26 @@ class BodyFiller<R> {
     const { encoder, frame } = this
     const { rows: room, bytes } = this.options.limits
     for (let index = start; index < count; index++) {
-      if (frame.count >= room || this.at >= bytes) return index
+      const { at } = this
+      if (frame.count >= room || at >= bytes) return index
       let end: number
-      let key: string | undefined
       try {
-        end = encoder.put(batch, index, ordinal + index, this.body, this.at)
-        while (end < 0 && this.at === 0) {
+        end = encoder.put(batch, index, ordinal + index, this.body.bytes, at)
+        while (end < 0 && at === 0) {
           this.grow()
-          end = encoder.put(batch, index, ordinal + index, this.body, 0)
+          end = encoder.put(batch, index, ordinal + index, this.body.bytes, 0)
         }
         if (end < 0) return index
-        key = encoder.key?.(batch, index)
+        if (encoder.key !== undefined) {
+          const key = encoder.key(batch, index)
+          if (key !== undefined) frame.keys.push(key)
+        }
       } catch (error) {
-        frame.breakRun()
         this.refuse(batch, index, ordinal + index, error)
         continue
       }
-      frame.note(batch.origin, index)
-      frame.ordinals.push(ordinal + index)
-      frame.starts.push(encoder.rowStart?.() ?? this.at)
-      frame.ends.push(end)
-      if (key !== undefined) frame.keys.push(key)
+      const rowStart = encoder.rowStart === undefined ? at : encoder.rowStart()
+      frame.addRecord(batch.origin, index, ordinal + index, rowStart, end)
       this.at = end
     }
     return count
@@ -268,15 +267,14 @@ class BodyFiller<R> {
 
   private grow(): void {
     const { rowBytes } = this.options.limits
-    if (this.body.length >= rowBytes) {
+    const { bytes } = this.body
+    if (bytes.length >= rowBytes) {
       throw new EtlError(
         'ETL_ROW_TOO_LARGE',
         `the row needs more than ${rowBytes} bytes, the most that one request may hold`,
       )
     }
-    this.options.bodies.give(this.body)
-    this.body = Buffer.allocUnsafeSlow(Math.min(rowBytes, this.body.length * 2))
-    this.frame.body = this.body
+    this.body.bytes = Buffer.allocUnsafeSlow(Math.min(rowBytes, bytes.length * 2))
   }
 
   private refuse(batch: Batch<R>, index: number, ordinal: number, error: unknown): void {

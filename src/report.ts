@@ -72,6 +72,8 @@ export interface ReportFacts {
   readonly ledger: Ledger
   readonly failure: unknown
   readonly limited: boolean
+  /** Why the source stopped, where it said so. */
+  readonly cutShort: string | undefined
   readonly endedEarly: boolean
   readonly positions: { readonly runId: string; readonly resumed: boolean }
   readonly rejections: {
@@ -115,11 +117,12 @@ export function makeReport(facts: ReportFacts): RunReport {
   }
 }
 
-function completenessOf({ ledger, limited, failure, endedEarly }: ReportFacts): Completeness {
+function completenessOf({ ledger, limited, failure, cutShort, endedEarly }: ReportFacts): Completeness {
   if (limited) return { kind: 'truncated', reason: 'limit' }
   if (failure !== undefined) {
     return { kind: 'truncated', reason: toEtlError(failure, 'ETL_RUN_FAILED', 'the run failed').code }
   }
+  if (cutShort !== undefined) return { kind: 'truncated', reason: cutShort }
   if (endedEarly) return { kind: 'truncated', reason: 'a transform ended the read' }
   if (ledger.incomplete.length > 0) return { kind: 'truncated', reason: ledger.incomplete.join('; ') }
   return { kind: ledger.source.expected === undefined ? 'unproven' : 'proven' }

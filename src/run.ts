@@ -8,6 +8,7 @@ import { abortError, EtlError, toEtlError } from './errors.js'
 import type { FrameRows } from './frame.js'
 import { systemClock } from './internal/clock.js'
 import { wholeNumber } from './internal/options.js'
+import { anySignal } from './internal/waiting.js'
 import { type Chain, Lane } from './lane.js'
 import { type Ledger, makeLedger, type StageFacts } from './ledger.js'
 import { type ActiveLane, Positions } from './positions.js'
@@ -30,6 +31,7 @@ class Run {
   private readonly options: RunOptions
   private readonly clock: Clock
   private readonly graceMs: number
+  private readonly settleMs: number
   private readonly parallel: number
   private readonly limit: number
   private readonly log: Logger
@@ -59,6 +61,7 @@ class Run {
     this.options = options
     this.clock = options.clock ?? systemClock
     this.graceMs = wholeNumber('graceMs', options.graceMs, 5000, 0)
+    this.settleMs = wholeNumber('settleMs', options.settleMs, this.graceMs, 0)
     this.limit = wholeNumber('limit', options.limit, undefined, 0) ?? Number.POSITIVE_INFINITY
     this.parallel = options.limit === undefined ? wholeNumber('parallel', options.parallel, 4) : 1
     this.log = withWarnings(options.log ?? SILENT, this.warnings)
@@ -241,13 +244,23 @@ class Run {
   }
 
   private async finish(): Promise<void> {
-    await this.delivery.idle()
-    await this.saver.idle()
-    if (this.failure !== undefined) throw this.failure
-    await this.saver.save()
+    await this.unlessStopped(this.delivery.idle())
+    await this.unlessStopped(this.saver.idle())
+    await this.unlessStopped(this.saver.saveLast())
     this.mustBalance(this.ledger(true))
     await this.close(true)
     await this.positions.save(true)
+  }
+
+  /** Nothing is read any more, but what is in flight may never be answered. */
+  private unlessStopped(work: Promise<void>): Promise<void> {
+    const { signal } = this.reading
+    return new Promise((resolve, reject) => {
+      const stop = () => reject(this.failure)
+      if (signal.aborted) stop()
+      signal.addEventListener('abort', stop, { once: true })
+      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+    })
   }
 
   private mustBalance(ledger: Ledger): void {
@@ -272,6 +285,8 @@ class Run {
   /** After a failure: what is in flight may settle, what is safe is saved, everything is closed. */
   private async shutDown(): Promise<void> {
     await this.within(this.delivery.idle())
+    // While their sink may still take them: the aborted signal would refuse them, and the position with them.
+    await this.within(this.rejections.flush())
     this.writing.abort(this.failure)
     await this.within(this.delivery.idle())
     await this.within(this.saver.idle())
@@ -283,9 +298,23 @@ class Run {
 
   private async within(work: Promise<unknown>): Promise<void> {
     const timer = new AbortController()
-    const late = this.clock.sleep(this.graceMs, timer.signal).catch(() => {})
+    const late = this.patience(timer.signal).catch(() => {})
     await Promise.race([work.catch(() => {}), late])
     timer.abort()
+  }
+
+  /** Whoever stopped the run is waiting for it; after a failure the answers are worth more than the time. */
+  private async patience(done: AbortSignal): Promise<void> {
+    const { signal } = this.options
+    if (signal?.aborted !== true) {
+      const cut = anySignal(done, signal)
+      const passed = await this.clock.sleep(this.settleMs, cut).then(
+        () => true,
+        () => false,
+      )
+      if (passed) return
+    }
+    await this.clock.sleep(this.graceMs, done)
   }
 
   private async close(ok: boolean): Promise<void> {
@@ -354,6 +383,7 @@ class Run {
       ledger: this.ledger(status === 'complete'),
       failure: this.failure,
       limited: this.positions.readRows() >= this.limit,
+      cutShort: lanes.find((lane) => lane.cutShort !== undefined)?.cutShort,
       endedEarly: lanes.some((lane) => !lane.ended),
       positions: this.positions,
       rejections: this.rejections,

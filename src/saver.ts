@@ -52,6 +52,15 @@ export class Saver {
     await this.saving
   }
 
+  /** The save at the end; whoever stops waiting for it finds it with `idle`. */
+  saveLast(): Promise<void> {
+    const saving = this.save().finally(() => {
+      this.saving = undefined
+    })
+    this.saving = saving
+    return saving
+  }
+
   /** Saves while nothing is in flight. */
   async save(): Promise<void> {
     const { sink, positions, rejections, signal, log } = this.options

@@ -260,6 +260,28 @@ describe('stopping', () => {
     expect(report.ledger.sink.written + report.ledger.sink.unresolved).toBe(report.ledger.sink.in)
   })
 
+  it('stops also when everything is read and only an answer or a flush is missing', async () => {
+    for (const silent of ['write', 'flush'] as const) {
+      const stop = new AbortController()
+      const forever = (signal: AbortSignal | undefined) => {
+        stop.abort()
+        return new Promise<undefined>((_, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+        })
+      }
+      const sink: RowSink<Numbered> = {
+        name: 'silent',
+        write: async (_, { signal }) => (silent === 'write' ? forever(signal) : undefined),
+        ...(silent === 'flush' ? { flush: async ({ signal }) => forever(signal) } : {}),
+      }
+      const { error, report } = await failureOf(
+        from(numbers(2)).to(sink).run({ signal: stop.signal, graceMs: 20 }),
+      )
+      expect(error.code).toBe('ETL_ABORTED')
+      expect(report?.ledger.sink).toMatchObject({ in: 2, written: 0, unresolved: 2 })
+    }
+  })
+
   it('releases the source when the sink fails', async () => {
     let closed = 0
     const source: Source<Numbered> = {
