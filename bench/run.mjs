@@ -194,7 +194,7 @@ function print(result) {
   for (const [name, contender] of ranked(result)) {
     if (contender.summary === undefined) continue
     const { rowsPerSecond, wallMs, cpuMs, rssBytes } = contender.summary
-    const ratio = contender.ours ? undefined : against(result, contender)
+    const ratio = contender.ours ? undefined : against(result, name)
     console.log(
       `  ${name.padEnd(30)} ${rate(rowsPerSecond).padStart(7)} rows/s  wall ${time(wallMs.median).padStart(8)} ±${percent(wallMs.spread / 2).padStart(5)}  ` +
         `CPU ${time(cpuMs.median).padStart(8)}  RSS ${megabytes(rssBytes.median).padStart(7)}  ${ratio === undefined ? '' : times(ratio)}`,

@@ -83,7 +83,7 @@ function card(one) {
   const most = Math.max(...done.map(([, contender]) => value(contender).max))
   const bars = done.map(([name, contender]) => {
     const { rowsPerSecond, cpuMs, rssBytes, wallMs } = contender.summary
-    const ratio = contender.ours ? undefined : against(one, contender)
+    const ratio = contender.ours ? undefined : against(one, name)
     const big = memory ? megabytes(rssBytes.median) : `${rate(rowsPerSecond)} rows/s`
     const more = memory
       ? `${rate(rowsPerSecond)} rows/s, CPU ${time(cpuMs.median)}`

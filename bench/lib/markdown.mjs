@@ -70,7 +70,7 @@ function section(one) {
     if (contender.summary === undefined)
       return [name, 'failed', contender.error?.split('\n')[0] ?? '', '', '', '', '', '']
     const { rowsPerSecond, wallMs, cpuMs, rssBytes } = contender.summary
-    const ratio = contender.ours ? undefined : against(one, contender)
+    const ratio = contender.ours ? undefined : against(one, name)
     return [
       contender.ours ? `**${name}**` : name,
       rate(rowsPerSecond),
