@@ -2,6 +2,7 @@
 /** The command line. What a command needs is loaded when it runs, so that `--help` and `--version` are quick. */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { benchCommand } from './bench.js'
 import { datasetsCommand } from './datasets.js'
 import { EXIT, exitCodeOf } from './exit-codes.js'
 import { guarded } from './guard.js'
@@ -28,7 +29,7 @@ void guarded(async (signal) => {
   const ran = (done: number) => {
     code = done
   }
-  for (const make of [loadCommand, sqlCommand, datasetsCommand, serveCommand]) {
+  for (const make of [loadCommand, sqlCommand, datasetsCommand, serveCommand, benchCommand]) {
     program.addCommand(make(signal, ran).copyInheritedSettings(program))
   }
   try {
