@@ -56,6 +56,8 @@ class CsvByteDecoder<R> implements Decoder<R> {
   private readonly carry = new Carry()
   private names: readonly string[]
   private tables: Buffer
+  /** Cells per column that did not fit, not yet told. */
+  private readonly drift: number[]
   private byte: number
   private row: number
   private line: number
@@ -71,6 +73,7 @@ class CsvByteDecoder<R> implements Decoder<R> {
     this.limit = setup.maxRowBytes ?? DEFAULT_MAX_ROW_BYTES
     this.names = setup.layout.columns
     this.tables = this.makeTables()
+    this.drift = this.names.map(() => 0)
     this.byte = from.byte
     this.row = from.row
     this.line = from.line
@@ -146,6 +149,7 @@ class CsvByteDecoder<R> implements Decoder<R> {
       this.line = engine.code.line.value
       start += used
       data = data.subarray(used)
+      this.countDrift(engine)
       if (status === WIDER) this.widen()
     }
     this.row = gathered.next() - 1
@@ -156,7 +160,7 @@ class CsvByteDecoder<R> implements Decoder<R> {
       this.byte--
       this.line--
     }
-    this.tellDrift(engine)
+    this.tellDrift()
     if (this.byte === before) return undefined
     return {
       batch: gathered.batch(this.setup.file),
@@ -210,13 +214,19 @@ class CsvByteDecoder<R> implements Decoder<R> {
     this.tables = this.makeTables()
   }
 
-  private tellDrift({ memory }: Engine): void {
+  /** Takes the counters out before the tables are written again. */
+  private countDrift({ memory }: Engine): void {
+    const { drift } = this
+    const view = new DataView(memory.buffer, TABLES_AT, drift.length * 16)
+    for (let i = 0; i < drift.length; i++) drift[i] = (drift[i] as number) + view.getInt32(i * 16 + 12, true)
+  }
+
+  private tellDrift(): void {
     const { onDrift, layout } = this.setup
-    if (this.setup.strict) return
-    const view = new DataView(memory.buffer, TABLES_AT, layout.columns.length * 16)
-    layout.columns.forEach((column, index) => {
-      for (let cells = view.getInt32(index * 16 + 12, true); cells > 0; cells--) onDrift?.(column)
+    this.drift.forEach((cells, index) => {
+      for (let told = 0; told < cells; told++) onDrift?.(layout.columns[index] as string)
     })
+    this.drift.fill(0)
   }
 
   /** What the other decoder says about a record that is certain to be refused. */
