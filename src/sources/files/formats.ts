@@ -1,5 +1,5 @@
 /** The formats that files can have. */
-import { type CsvLayout, csvDecoder } from '../../codecs/csv.js'
+import { type CsvDecoderSetup, type CsvLayout, csvDecoder } from '../../codecs/csv.js'
 import {
   type CsvLayoutOptions,
   type CsvSample,
@@ -8,8 +8,10 @@ import {
   sharedTypes,
 } from '../../codecs/csv-layout.js'
 import type { CsvColumnType } from '../../codecs/csv-types.js'
-import { jsonArrayDecoder } from '../../codecs/json-array.js'
+import { type JsonArrayDecoderSetup, jsonArrayDecoder } from '../../codecs/json-array.js'
 import { jsonlDecoder } from '../../codecs/jsonl.js'
+import { csvByteDecoder } from '../../codecs/wasm/csv.js'
+import { jsonArrayByteDecoder } from '../../codecs/wasm/json.js'
 import type { Json } from '../../contracts.js'
 import type { FileFormat } from './format.js'
 
@@ -41,20 +43,21 @@ export function csvFormat(options: CsvFormatOptions): FileFormat {
       }
       return { columns: [...columns].map(([name, type]) => ({ name, type, nullable: true })) }
     },
-    decoder: (plan, setup) =>
-      csvDecoder({
-        ...setup,
-        layout: from<CsvLayout>(plan as Json),
-        ragged: options.ragged,
-        strict: options.strict,
-      }),
+    decoder: (plan, setup) => {
+      const { ragged, strict } = options
+      const full: CsvDecoderSetup = { ...setup, layout: from<CsvLayout>(plan as Json), ragged, strict }
+      return setup.form === 'any' ? csvByteDecoder(full) : csvDecoder(full)
+    },
   }
 }
 
 export function jsonFormat(path?: string): FileFormat {
   return {
     name: 'json',
-    decoder: (_plan, setup) => jsonArrayDecoder({ ...setup, path: path?.split('.') }),
+    decoder: (_plan, setup) => {
+      const full: JsonArrayDecoderSetup = { ...setup, path: path?.split('.') }
+      return setup.form === 'any' ? jsonArrayByteDecoder(full) : jsonArrayDecoder(full)
+    },
   }
 }
 
