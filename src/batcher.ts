@@ -87,21 +87,13 @@ export async function batchInto<R>(
   const iterator = input[Symbol.asyncIterator]()
   const turnstile = new Turnstile(options.signal)
   let pending: Promise<IteratorResult<Batch<R>>> | undefined
-  let age: AbortController | undefined
-  let aging: unknown
   let ordinal = options.from
-  const stopAging = () => {
-    age?.abort()
-    age = undefined
-    aging = undefined
-    turnstile.forgetPoke()
-  }
+  const ageing = new Ageing(options, turnstile, () => (filling.waiting > 0 ? filling.frame : undefined))
   try {
     for (;;) {
       pending ??= iterator.next()
       const next = await turnstile.pass(pending)
       if (next === 'poked') {
-        stopAging()
         await filling.flush()
         continue
       }
@@ -115,22 +107,14 @@ export async function batchInto<R>(
         ordinal += count
       }
       if (batch.cursor !== undefined) options.mark(batch.cursor, ordinal)
-      if (aging !== undefined && aging !== filling.frame) stopAging()
-      if (aging === undefined && filling.waiting > 0) {
-        aging = filling.frame
-        age = new AbortController()
-        options.clock.sleep(options.limits.ageMs, age.signal).then(
-          () => turnstile.poke(),
-          () => {},
-        )
-      }
+      ageing.watch()
     }
     await filling.flush()
   } catch (error) {
     await stopReading(iterator, pending, options)
     throw error
   } finally {
-    stopAging()
+    ageing.stop()
     turnstile.release()
     filling.release()
   }
@@ -158,6 +142,58 @@ async function stopReading<R>(
   )
   if (!late) await Promise.race([returned, grace])
   timer.abort()
+}
+
+/** Pokes when the first row of a frame has waited too long. One sleep at a time, whatever the number of frames. */
+class Ageing {
+  private readonly stopped = new AbortController()
+  private readonly clock: Clock
+  private readonly ageMs: number
+  private readonly turnstile: Turnstile
+  private readonly waitingFrame: () => unknown
+  private frame: unknown
+  private since = 0
+  private sleeping = false
+
+  constructor(
+    options: { readonly clock: Clock; readonly limits: FrameLimits },
+    turnstile: Turnstile,
+    waitingFrame: () => unknown,
+  ) {
+    this.clock = options.clock
+    this.ageMs = options.limits.ageMs
+    this.turnstile = turnstile
+    this.waitingFrame = waitingFrame
+  }
+
+  /** Looks whether another frame began to wait. */
+  watch(): void {
+    const frame = this.waitingFrame()
+    if (frame !== this.frame) {
+      this.frame = frame
+      this.since = this.clock.now()
+    }
+    if (frame !== undefined && !this.sleeping) this.sleep()
+  }
+
+  stop(): void {
+    this.stopped.abort()
+  }
+
+  private sleep(): void {
+    this.sleeping = true
+    const left = Math.max(0, this.since + this.ageMs - this.clock.now())
+    this.clock.sleep(left, this.stopped.signal).then(
+      () => {
+        this.sleeping = false
+        const frame = this.waitingFrame()
+        if (frame === undefined) return
+        if (frame === this.frame && this.clock.now() - this.since >= this.ageMs) this.turnstile.poke()
+        else this.watch()
+      },
+      () => {},
+    )
+  }
 }
 
 /** Collects rows for a sink that takes rows. */

@@ -196,7 +196,8 @@ export class Cut<R> implements RowFrame<R>, BodyFrame {
 
   private gather(): readonly R[] {
     const batches = this.root.batches
-    const all = batches.length === 1 ? (batches[0] as Batch<R>).rows : batches.flatMap((batch) => batch.rows)
+    const [first, ...rest] = batches.map((batch) => batch.rows)
+    const all = rest.length === 0 ? (first ?? []) : (first as readonly R[]).concat(...rest)
     if (this.indexes === undefined) return all
     return select({ rows: all }, this.indexes).rows
   }
