@@ -79,11 +79,16 @@ class JsonByteDecoder<R> implements Decoder<R> {
 
   end(): Decoded<R> | undefined {
     if (this.over) return undefined
-    const rest = this.carry.take()
+    let rest = this.carry.take()
+    let decoded: Decoded<R> | undefined
+    if (this.other === undefined && this.seen < rest.length) {
+      decoded = this.run(rest)
+      rest = rest.subarray(this.used)
+    }
     if (this.other === undefined) this.callOther()
     const other = this.other as unknown as Decoder<R>
     this.over = true
-    return followedBy(other.push(rest), other.end())
+    return followedBy(decoded, followedBy(other.push(rest), other.end()))
   }
 
   private used = 0
