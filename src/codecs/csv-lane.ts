@@ -40,6 +40,7 @@ export function csvLane(setup: CsvLaneSetup): CsvRecords {
   let byte = setup.byte ?? 0
   let line = setup.line ?? 1
   let failure: EtlError | undefined
+  let headerAhead = setup.header()
 
   /**
    * Hands over every record that ends within the bytes, and tells where the first one begins that does not.
@@ -50,38 +51,37 @@ export function csvLane(setup: CsvLaneSetup): CsvRecords {
     const base = byte
     let at = 0
     reader.open(bytes, stop, added)
-    while (at < stop && !setup.stopped()) {
+    while (at < stop) {
       const start = at
-      at = setup.header() ? -1 : reader.row(start)
-      const plain = at !== -1
-      if (!plain) {
-        border.reset()
-        at = border.find(bytes, start)
-        if (at === -1) return start
+      at = headerAhead ? -1 : reader.row(start)
+      if (at !== -1 && at - start <= limit) {
+        if (drifted.length > 0) tellDrift()
+        onRow(make(values), line, base + start)
+        line += reader.breaks + 1
+        byte = base + at
+        continue
       }
+      border.reset()
+      at = border.find(bytes, start)
+      if (at === -1) return start
       const end = added && at === stop ? at - 1 : at
       if (end - start > limit) {
         failure = rowTooLarge(limit, place(file, setup.nextRow(), line, base + start))
         return start
       }
-      if (plain) {
-        for (const column of drifted) setup.onDrift(columns[column] as string)
-        onRow(make(values), line, base + start)
-        line += reader.breaks + 1
-      } else {
-        const raw = withoutLineBreak(bytes.subarray(start, end), dialect.newline)
-        onRecord({
-          cells: splitRecord(raw, marks),
-          start: base + start,
-          end: base + end,
-          line,
-          raw: () => raw,
-        })
-        line += countByte(bytes, newline, start, at)
-      }
+      const raw = withoutLineBreak(bytes.subarray(start, end), dialect.newline)
+      onRecord({ cells: splitRecord(raw, marks), start: base + start, end: base + end, line, raw: () => raw })
+      headerAhead = setup.header()
+      line += countByte(bytes, newline, start, at)
       byte = base + end
+      if (setup.stopped()) return at
     }
+    if (added) byte = base + stop - 1
     return at
+  }
+
+  function tellDrift(): void {
+    for (const column of drifted) setup.onDrift(columns[column] as string)
   }
 
   /** Keeps the beginning of a record that has not ended. */

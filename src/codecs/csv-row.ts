@@ -43,8 +43,6 @@ export class CsvRowReader {
   private text = ''
   private stop = 0
   private added = false
-  /** Value of the cell read last. */
-  private value: unknown
 
   constructor(marks: ByteDialect, types: readonly CsvColumnType[], strict: boolean) {
     this.marks = marks
@@ -64,21 +62,34 @@ export class CsvRowReader {
 
   /** Reads the row that begins there. Gives the byte behind its line break, or -1 where it is no plain row. */
   row(start: number): number {
-    const { bytes, kinds, values } = this
+    const { bytes, kinds, values, text } = this
     const { delimiter, quote, newline } = this.marks
     const last = kinds.length - 1
     let at = start
     this.breaks = 0
     if (this.drifted.length > 0) this.drifted.length = 0
     for (let column = 0; ; column++) {
-      const byte = bytes[at] as number
+      let byte = bytes[at] as number
       const kind = kinds[column] as number
       if (byte === quote) at = this.quoted(at, column)
-      else if (byte === delimiter || byte === newline) this.value = null
-      else if (kind === WHOLE_CELL || kind === DECIMAL_CELL) at = this.number(at, column, kind)
+      else if (byte === delimiter || byte === newline) values[column] = null
+      else if (kind === TEXT_CELL) {
+        const first = at
+        let high = 0
+        do {
+          high |= byte
+          byte = bytes[++at] as number
+        } while (byte !== delimiter && byte !== newline)
+        const end = byte === newline ? this.withoutReturn(at) : at
+        values[column] =
+          end === first
+            ? null
+            : high < 0x80 && end - first <= MAX_SLICE
+              ? text.slice(first, end)
+              : this.string(first, end, high)
+      } else if (kind === WHOLE_CELL || kind === DECIMAL_CELL) at = this.number(at, column, kind)
       else at = this.plain(at, column, kind)
       if (at === -1) return -1
-      values[column] = this.value
       const border = bytes[at++]
       if (column === last) return border === newline ? at : -1
       if (border !== delimiter) return -1
@@ -114,7 +125,7 @@ export class CsvRowReader {
     if (fits && digits <= MAX_DIGITS && (number !== 0 || !negative || kind === DECIMAL_CELL)) {
       const end = this.endOfCell(byte, at)
       if (end !== -1) {
-        this.value = negative ? -number : number
+        this.values[column] = negative ? -number : number
         return end
       }
     }
@@ -122,7 +133,7 @@ export class CsvRowReader {
     while (byte !== delimiter && byte !== newline) byte = bytes[++at] as number
     const end = this.withoutReturn(at)
     if (end > start) return this.typed(bytes.utf8Slice(start, end), column) ? at : -1
-    this.value = null
+    this.values[column] = null
     return at
   }
 
@@ -138,12 +149,11 @@ export class CsvRowReader {
       byte = bytes[++at] as number
     } while (byte !== delimiter && byte !== newline)
     const end = this.withoutReturn(at)
-    if (end === start) this.value = null
-    else if (kind === TEXT_CELL || this.keepsText(start, end, kind))
-      this.value = this.string(start, end, high)
+    if (end === start) this.values[column] = null
+    else if (this.keepsText(start, end, kind)) this.values[column] = this.string(start, end, high)
     else {
       const truth = kind === BOOLEAN_CELL ? booleanAt(bytes, start, end) : undefined
-      if (truth !== undefined) this.value = truth
+      if (truth !== undefined) this.values[column] = truth
       else if (!this.typed(this.string(start, end, high), column)) return -1
     }
     return at
@@ -170,11 +180,11 @@ export class CsvRowReader {
     const end = this.endOfCell(bytes[at + 1] as number, at + 1)
     if (end === -1) return -1
     const reader = this.readers[column]
-    if (at === open + 1) this.value = reader === undefined ? '' : null
+    if (at === open + 1) this.values[column] = reader === undefined ? '' : null
     else {
       const text = this.string(open + 1, at, high)
       const clean = escaped ? unescaped(text, this.marks) : text
-      if (reader === undefined) this.value = clean
+      if (reader === undefined) this.values[column] = clean
       else if (!this.typed(clean, column)) return -1
     }
     return end
@@ -204,7 +214,7 @@ export class CsvRowReader {
     const value = (this.readers[column] as CellReader)(text)
     if (value === undefined && this.strict) return false
     if (value === undefined) this.drifted.push(column)
-    this.value = value ?? text
+    this.values[column] = value ?? text
     return true
   }
 
