@@ -202,10 +202,14 @@ function decoderOver<R>(setup: CsvDecoderSetup, marks: ByteDialect | undefined):
     return undefined
   }
 
-  /** csv-parse reads on after text behind a closing quote; such a cell keeps its opening quote. */
+  /**
+   * csv-parse reads on after text behind a closing quote; such a cell keeps its opening quote, unless NUL
+   * follows, which it takes for the end.
+   */
   function strayQuote(record: CsvRecord): EtlError | undefined {
     const { quote } = dialect
-    if (quote === null || !record.cells.some((cell) => cell.startsWith(quote))) return undefined
+    if (quote === null) return undefined
+    if (!record.cells.some((cell) => cell.startsWith(quote) || cell.includes('\0'))) return undefined
     const raw = record.raw()
     const { stray } = recordShape(raw, dialect)
     if (stray === undefined) return undefined
