@@ -8,14 +8,18 @@ import { builtLane } from './lane.js'
 function lines(rows: readonly string[]): JsonLines {
   const starts: number[] = []
   const ends: number[] = []
-  let text = ''
+  let at = 0
   for (const row of rows) {
-    text += '~'
-    starts.push(Buffer.byteLength(text))
-    text += row
-    ends.push(Buffer.byteLength(text))
+    starts.push(at + 1)
+    at += 1 + Buffer.byteLength(row)
+    ends.push(at)
   }
-  return { bytes: Buffer.from(`${text}~~`), starts, ends, count: rows.length }
+  return {
+    bytes: Buffer.from(`${rows.map((row) => `~${row}`).join('')}~~`),
+    starts,
+    ends,
+    count: rows.length,
+  }
 }
 
 const head = Buffer.from('{"index":{"_id":"run_1.0.')
