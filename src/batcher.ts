@@ -5,7 +5,7 @@
 import { byteSize, originAt, rowAt, size, textAt } from './batch.js'
 import type { Batch, BodySink, Clock, Cursor, Encoder, RejectedRow, Sink } from './contracts.js'
 import { EtlError, isEtlError, messageOf } from './errors.js'
-import { FrameRows } from './frame.js'
+import { Body, FrameRows } from './frame.js'
 import { Turnstile } from './internal/waiting.js'
 
 /** 3.2 MiB, which stays below the 4 MB that Infino takes in one request. */
@@ -36,20 +36,20 @@ export function isBodySink<R>(sink: Sink<R>): sink is BodySink<R> {
 
 /** Bodies that are free to be filled again. */
 export class BodyPool {
-  private readonly free: Buffer[] = []
+  private readonly free: Body[] = []
   private readonly bytes: number
 
   constructor(bytes: number) {
     this.bytes = bytes
   }
 
-  take(): Buffer {
-    return this.free.pop() ?? Buffer.allocUnsafeSlow(this.bytes)
+  take(): Body {
+    return this.free.pop() ?? new Body(this.bytes)
   }
 
   /** Only for a body that nobody reads any more; one that grew for a single row is let go. */
-  give(body: Buffer): void {
-    if (body.length === this.bytes && this.free.length < 16) this.free.push(body)
+  give(body: Body): void {
+    if (body.bytes.length === this.bytes && this.free.length < 16) this.free.push(body)
   }
 }
 
@@ -87,21 +87,13 @@ export async function batchInto<R>(
   const iterator = input[Symbol.asyncIterator]()
   const turnstile = new Turnstile(options.signal)
   let pending: Promise<IteratorResult<Batch<R>>> | undefined
-  let age: AbortController | undefined
-  let aging: unknown
   let ordinal = options.from
-  const stopAging = () => {
-    age?.abort()
-    age = undefined
-    aging = undefined
-    turnstile.forgetPoke()
-  }
+  const ageing = new Ageing(options, turnstile, () => (filling.waiting > 0 ? filling.frame : undefined))
   try {
     for (;;) {
       pending ??= iterator.next()
       const next = await turnstile.pass(pending)
       if (next === 'poked') {
-        stopAging()
         await filling.flush()
         continue
       }
@@ -115,22 +107,14 @@ export async function batchInto<R>(
         ordinal += count
       }
       if (batch.cursor !== undefined) options.mark(batch.cursor, ordinal)
-      if (aging !== undefined && aging !== filling.frame) stopAging()
-      if (aging === undefined && filling.waiting > 0) {
-        aging = filling.frame
-        age = new AbortController()
-        options.clock.sleep(options.limits.ageMs, age.signal).then(
-          () => turnstile.poke(),
-          () => {},
-        )
-      }
+      ageing.watch()
     }
     await filling.flush()
   } catch (error) {
     await stopReading(iterator, pending, options)
     throw error
   } finally {
-    stopAging()
+    ageing.stop()
     turnstile.release()
     filling.release()
   }
@@ -158,6 +142,58 @@ async function stopReading<R>(
   )
   if (!late) await Promise.race([returned, grace])
   timer.abort()
+}
+
+/** Pokes when the first row of a frame has waited too long. One sleep at a time, whatever the number of frames. */
+class Ageing {
+  private readonly stopped = new AbortController()
+  private readonly clock: Clock
+  private readonly ageMs: number
+  private readonly turnstile: Turnstile
+  private readonly waitingFrame: () => unknown
+  private frame: unknown
+  private since = 0
+  private sleeping = false
+
+  constructor(
+    options: { readonly clock: Clock; readonly limits: FrameLimits },
+    turnstile: Turnstile,
+    waitingFrame: () => unknown,
+  ) {
+    this.clock = options.clock
+    this.ageMs = options.limits.ageMs
+    this.turnstile = turnstile
+    this.waitingFrame = waitingFrame
+  }
+
+  /** Looks whether another frame began to wait. */
+  watch(): void {
+    const frame = this.waitingFrame()
+    if (frame !== this.frame) {
+      this.frame = frame
+      this.since = this.clock.now()
+    }
+    if (frame !== undefined && !this.sleeping) this.sleep()
+  }
+
+  stop(): void {
+    this.stopped.abort()
+  }
+
+  private sleep(): void {
+    this.sleeping = true
+    const left = Math.max(0, this.since + this.ageMs - this.clock.now())
+    this.clock.sleep(left, this.stopped.signal).then(
+      () => {
+        this.sleeping = false
+        const frame = this.waitingFrame()
+        if (frame === undefined) return
+        if (frame === this.frame && this.clock.now() - this.since >= this.ageMs) this.turnstile.poke()
+        else this.watch()
+      },
+      () => {},
+    )
+  }
 }
 
 /** Collects rows for a sink that takes rows. */
@@ -207,7 +243,7 @@ class BodyFiller<R> {
   frame: FrameRows<R>
   private readonly options: BatcherOptions<R>
   private readonly encoder: Encoder<R>
-  private body: Buffer
+  private body: Body
   private at = 0
 
   constructor(options: BatcherOptions<R>, encoder: Encoder<R>) {
@@ -240,27 +276,26 @@ class BodyFiller<R> {
     const { encoder, frame } = this
     const { rows: room, bytes } = this.options.limits
     for (let index = start; index < count; index++) {
-      if (frame.count >= room || this.at >= bytes) return index
+      const { at } = this
+      if (frame.count >= room || at >= bytes) return index
       let end: number
-      let key: string | undefined
       try {
-        end = encoder.put(batch, index, ordinal + index, this.body, this.at)
-        while (end < 0 && this.at === 0) {
+        end = encoder.put(batch, index, ordinal + index, this.body.bytes, at)
+        while (end < 0 && at === 0) {
           this.grow()
-          end = encoder.put(batch, index, ordinal + index, this.body, 0)
+          end = encoder.put(batch, index, ordinal + index, this.body.bytes, 0)
         }
         if (end < 0) return index
-        key = encoder.key?.(batch, index)
+        if (encoder.key !== undefined) {
+          const key = encoder.key(batch, index)
+          if (key !== undefined) frame.keys.push(key)
+        }
       } catch (error) {
-        frame.breakRun()
         this.refuse(batch, index, ordinal + index, error)
         continue
       }
-      frame.note(batch.origin, index)
-      frame.ordinals.push(ordinal + index)
-      frame.starts.push(encoder.rowStart?.() ?? this.at)
-      frame.ends.push(end)
-      if (key !== undefined) frame.keys.push(key)
+      const rowStart = encoder.rowStart === undefined ? at : encoder.rowStart()
+      frame.addRecord(batch.origin, index, ordinal + index, rowStart, end)
       this.at = end
     }
     return count
@@ -268,15 +303,14 @@ class BodyFiller<R> {
 
   private grow(): void {
     const { rowBytes } = this.options.limits
-    if (this.body.length >= rowBytes) {
+    const { bytes } = this.body
+    if (bytes.length >= rowBytes) {
       throw new EtlError(
         'ETL_ROW_TOO_LARGE',
         `the row needs more than ${rowBytes} bytes, the most that one request may hold`,
       )
     }
-    this.options.bodies.give(this.body)
-    this.body = Buffer.allocUnsafeSlow(Math.min(rowBytes, this.body.length * 2))
-    this.frame.body = this.body
+    this.body.bytes = Buffer.allocUnsafeSlow(Math.min(rowBytes, bytes.length * 2))
   }
 
   private refuse(batch: Batch<R>, index: number, ordinal: number, error: unknown): void {

@@ -146,6 +146,8 @@ export interface ReadRequest extends RunContext {
    * rejected. The engine compares at the end. The last call counts.
    */
   readonly expect?: ((rows: number) => void) | undefined
+  /** Declares that this read stops before its end, and why: `'pages'`, `'bytes'`. */
+  readonly truncated?: ((reason: string) => void) | undefined
   /** Tells how far the read is, for a progress line. */
   readonly progress?: ((bytes: number, ofBytes?: number) => void) | undefined
 }

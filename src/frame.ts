@@ -10,63 +10,113 @@ interface Part {
   readonly from: number
 }
 
+/** Rows of a frame whose ordinals run along: frame index `at` has the ordinal `first`. */
+interface Run {
+  readonly at: number
+  readonly first: number
+}
+
+/** A request body being filled, with the place of each record in it. Used again and again. */
+export class Body {
+  bytes: Buffer
+  /** Where each row's record ends, and where the row itself starts. */
+  ends = new Uint32Array(1024)
+  starts = new Uint32Array(1024)
+
+  constructor(bytes: number) {
+    this.bytes = Buffer.allocUnsafeSlow(bytes)
+  }
+
+  /** Room for one more record than `count`. */
+  makeRoom(count: number): void {
+    if (count < this.ends.length) return
+    const wider = (list: Uint32Array) => {
+      const copy = new Uint32Array(list.length * 2)
+      copy.set(list)
+      return copy
+    }
+    this.ends = wider(this.ends)
+    this.starts = wider(this.starts)
+  }
+}
+
 /** A frame under construction, and the root of all slices of it. */
 export class FrameRows<R> {
   readonly partition: string
-  readonly ordinals: number[] = []
   readonly keys: string[] = []
-  /** For a body: where each row's record ends, and where the row itself starts. */
-  readonly ends: number[] = []
-  readonly starts: number[] = []
-  body: Buffer | undefined
+  readonly body: Body | undefined
   /** For a row sink: the batches the rows came in. */
   readonly batches: Batch<R>[] = []
+  count = 0
   bytes = 0
   private readonly parts: Part[] = []
+  private readonly runs: Run[] = []
   private lastOrigin: Origin | undefined
+  private nextOrdinal = -1
 
-  constructor(partition: string, body?: Buffer) {
+  constructor(partition: string, body?: Body) {
     this.partition = partition
     this.body = body
   }
 
-  get count(): number {
-    return this.ordinals.length
+  /** The ordinal after that of the last row. */
+  get endOrdinal(): number {
+    return this.nextOrdinal
   }
 
-  /** Records where row `index` of a batch comes from; call it before its ordinal is pushed. */
-  note(origin: Origin | undefined, index: number): void {
-    if (origin === undefined || origin === this.lastOrigin) return
-    this.lastOrigin = origin
-    this.parts.push({ origin, at: this.ordinals.length, from: index })
+  ordinalAt(index: number): number {
+    const run = lastAt(this.runs, index) as Run
+    return run.first + index - run.at
   }
 
-  /** A row was left out, so that indexes of the origin no longer run along: the next row starts a part. */
-  breakRun(): void {
-    this.lastOrigin = undefined
+  /** Adds a record that stands in the body already. */
+  addRecord(origin: Origin | undefined, index: number, ordinal: number, start: number, end: number): void {
+    const body = this.body as Body
+    const at = this.count
+    body.makeRoom(at)
+    body.starts[at] = start
+    body.ends[at] = end
+    if (ordinal !== this.nextOrdinal) {
+      this.runs.push({ at, first: ordinal })
+      this.lastOrigin = undefined
+    }
+    if (origin !== undefined && origin !== this.lastOrigin) {
+      this.lastOrigin = origin
+      this.parts.push({ origin, at, from: index })
+    }
+    this.nextOrdinal = ordinal + 1
+    this.count++
   }
 
   /** Adds rows `start` to `end` of a batch, the first with this ordinal. */
   addRows(batch: Batch<R>, start: number, end: number, ordinal: number): void {
     const rows = slice(batch, start, end)
     if (batch.origin !== undefined) this.parts.push({ origin: batch.origin, at: this.count, from: start })
-    for (let i = start; i < end; i++) this.ordinals.push(ordinal + i - start)
+    if (ordinal !== this.nextOrdinal) this.runs.push({ at: this.count, first: ordinal })
+    this.nextOrdinal = ordinal + end - start
+    this.count += end - start
     this.bytes += byteSize(rows)
     this.batches.push(rows)
   }
 
   positionAt(index: number): Position | undefined {
-    let low = 0
-    let high = this.parts.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >> 1
-      if ((this.parts[middle] as Part).at <= index) low = middle
-      else high = middle - 1
-    }
-    const part = this.parts[low]
-    if (part === undefined || part.at > index) return undefined
+    const part = lastAt(this.parts, index)
+    if (part === undefined) return undefined
     return originAt({ rows: [], origin: part.origin }, part.from + index - part.at)
   }
+}
+
+/** The last entry at or before the index; entries ascend. */
+function lastAt<T extends { readonly at: number }>(entries: readonly T[], index: number): T | undefined {
+  let low = 0
+  let high = entries.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if ((entries[middle] as T).at <= index) low = middle
+    else high = middle - 1
+  }
+  const entry = entries[low]
+  return entry === undefined || entry.at > index ? undefined : entry
 }
 
 /** Some rows of a frame: what a sink is given. */
@@ -93,20 +143,20 @@ export class Cut<R> implements RowFrame<R>, BodyFrame {
     return this.indexes === undefined ? index : (this.indexes[index] as number)
   }
 
-  ordinalAt = (index: number): number => this.root.ordinals[this.rootIndex(index)] as number
+  ordinalAt = (index: number): number => this.root.ordinalAt(this.rootIndex(index))
 
   positionAt = (index: number): Position | undefined => this.root.positionAt(this.rootIndex(index))
 
-  endAt = (index: number): number =>
-    this.indexes === undefined
-      ? (this.root.ends[index] as number)
-      : ((this.layOut().ends as number[])[index] as number)
+  endAt = (index: number): number => {
+    const ends = this.indexes === undefined ? this.root.body?.ends : this.layOut().ends
+    return ends?.[index] ?? 0
+  }
 
   get body(): Uint8Array {
     const whole = this.root.body
     if (whole === undefined) return new Uint8Array(0)
-    if (this.indexes === undefined) return whole.subarray(0, this.root.ends[this.root.count - 1] ?? 0)
-    return this.layOut().body as Uint8Array
+    if (this.indexes !== undefined) return this.layOut().body as Uint8Array
+    return whole.bytes.subarray(0, this.count === 0 ? 0 : whole.ends[this.count - 1])
   }
 
   get rows(): readonly R[] {
@@ -119,7 +169,7 @@ export class Cut<R> implements RowFrame<R>, BodyFrame {
     const at = this.rootIndex(index)
     const body = this.root.body
     if (body !== undefined) {
-      const text = body.toString('utf8', this.root.starts[at], this.root.ends[at]).trimEnd()
+      const text = body.bytes.toString('utf8', body.starts[at], body.ends[at]).trimEnd()
       try {
         return parseJson(text)
       } catch {
@@ -146,7 +196,8 @@ export class Cut<R> implements RowFrame<R>, BodyFrame {
 
   private gather(): readonly R[] {
     const batches = this.root.batches
-    const all = batches.length === 1 ? (batches[0] as Batch<R>).rows : batches.flatMap((batch) => batch.rows)
+    const [first, ...rest] = batches.map((batch) => batch.rows)
+    const all = rest.length === 0 ? (first ?? []) : (first as readonly R[]).concat(...rest)
     if (this.indexes === undefined) return all
     return select({ rows: all }, this.indexes).rows
   }
@@ -154,22 +205,19 @@ export class Cut<R> implements RowFrame<R>, BodyFrame {
   /** Copies the chosen records together, once. */
   private layOut(): { body?: Uint8Array; ends?: number[] } {
     if (this.made.body !== undefined) return this.made
-    const whole = this.root.body as Buffer
+    const whole = this.root.body as Body
     const chosen = this.indexes as readonly number[]
+    const startOf = (index: number) => (index === 0 ? 0 : (whole.ends[index - 1] as number))
     const ends: number[] = []
     let bytes = 0
     for (const index of chosen) {
-      bytes += (this.root.ends[index] as number) - this.startOf(index)
+      bytes += (whole.ends[index] as number) - startOf(index)
       ends.push(bytes)
     }
     const body = Buffer.allocUnsafe(bytes)
     let at = 0
-    for (const index of chosen) at += whole.copy(body, at, this.startOf(index), this.root.ends[index])
+    for (const index of chosen) at += whole.bytes.copy(body, at, startOf(index), whole.ends[index])
     this.made = { ...this.made, body, ends }
     return this.made
-  }
-
-  private startOf(index: number): number {
-    return index === 0 ? 0 : (this.root.ends[index - 1] as number)
   }
 }

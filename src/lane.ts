@@ -49,6 +49,8 @@ export class Lane {
   /** The source was read to its end. */
   ended = false
   limited = false
+  /** Why the source says it stopped before its end. */
+  cutShort: string | undefined
   private readonly options: LaneOptions
   private readonly marks = new Map<number, Mark>()
   private sequence = 0
@@ -122,6 +124,9 @@ export class Lane {
           declared[index] = rows
           this.expected = sumOf(declared)
         },
+        truncated: (reason) => {
+          this.cutShort = reason
+        },
         progress: (bytes, ofBytes) => options.progress(bytes, ofBytes),
       })
       declared[index] ??= undefined
@@ -141,7 +146,7 @@ export class Lane {
         }
       }
     }
-    this.ended = true
+    this.ended = this.cutShort === undefined
   }
 
   private rejectLine(batch: Batch<unknown>, index: number, text: string, reason: string): void {

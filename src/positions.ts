@@ -29,7 +29,7 @@ export class Positions {
   sinkState: Json | undefined
   readonly active = new Map<string, ActiveLane>()
   private readonly identity: RunIdentity
-  private readonly store: CheckpointStore | undefined
+  readonly store: CheckpointStore | undefined
   private saved: Readonly<Record<string, LaneState>> = {}
   /** For a sink that flushes: rows written per lane at the last flush. */
   private flushed: Map<string, number> | undefined

@@ -94,7 +94,8 @@ export class Rejections {
   async flush(): Promise<void> {
     if (this.sink === undefined) return
     await this.write()
-    await this.sink.flush?.({ signal: this.options.signal, log: this.options.log })
+    const { signal, log } = this.options
+    await this.sink.flush?.({ signal: signal.aborted ? undefined : signal, log })
   }
 
   async close(ok: boolean): Promise<void> {

@@ -1,5 +1,6 @@
 /** What a run returns, and what an error of a failed run carries. */
-import type { RejectedRow } from './contracts.js'
+import type { RejectedRow, Sink } from './contracts.js'
+import { toEtlError } from './errors.js'
 import type { Ledger } from './ledger.js'
 
 /**
@@ -63,4 +64,66 @@ export function attachReport(error: Error, report: RunReport): void {
 /** The report of the run that failed with this error. */
 export function reportOf(error: unknown): RunReport | undefined {
   return error instanceof Error ? REPORTS.get(error) : undefined
+}
+
+/** What a report is made of. */
+export interface ReportFacts {
+  readonly status: RunReport['status']
+  readonly ledger: Ledger
+  readonly failure: unknown
+  readonly limited: boolean
+  /** Why the source stopped, where it said so. */
+  readonly cutShort: string | undefined
+  readonly endedEarly: boolean
+  readonly positions: { readonly runId: string; readonly resumed: boolean }
+  readonly rejections: {
+    readonly samples: readonly RejectedRow[]
+    readonly byCode: ReadonlyMap<string, number>
+  }
+  readonly delivery: { readonly writes: number; readonly retries: number; readonly writeMs: number }
+  readonly sink: Sink<unknown>
+  readonly stageTimes: readonly StageTime[]
+  readonly encodeMs: number
+  readonly bytes: number
+  readonly elapsedMs: number
+  /** Rows read in earlier runs of the same checkpoint. */
+  readonly readBefore: number
+  readonly warnings: readonly string[]
+}
+
+export function makeReport(facts: ReportFacts): RunReport {
+  const { ledger, positions, rejections, delivery, sink, elapsedMs } = facts
+  const read = Math.max(0, ledger.source.out - facts.readBefore)
+  return {
+    runId: positions.runId,
+    status: facts.status,
+    ledger,
+    completeness: completenessOf(facts),
+    delivery: sink.delivery ?? 'at-least-once',
+    resumed: positions.resumed,
+    rejectedRows: rejections.samples,
+    rejectedByCode: Object.fromEntries(rejections.byCode),
+    timings: [
+      ...facts.stageTimes,
+      { name: 'encode', ms: facts.encodeMs },
+      { name: sink.name, ms: delivery.writeMs },
+    ],
+    writes: delivery.writes,
+    retries: delivery.retries,
+    bytes: facts.bytes,
+    elapsedMs,
+    rowsPerSecond: Math.round((read / Math.max(1, elapsedMs)) * 1000),
+    warnings: facts.warnings,
+  }
+}
+
+function completenessOf({ ledger, limited, failure, cutShort, endedEarly }: ReportFacts): Completeness {
+  if (limited) return { kind: 'truncated', reason: 'limit' }
+  if (failure !== undefined) {
+    return { kind: 'truncated', reason: toEtlError(failure, 'ETL_RUN_FAILED', 'the run failed').code }
+  }
+  if (cutShort !== undefined) return { kind: 'truncated', reason: cutShort }
+  if (endedEarly) return { kind: 'truncated', reason: 'a transform ended the read' }
+  if (ledger.incomplete.length > 0) return { kind: 'truncated', reason: ledger.incomplete.join('; ') }
+  return { kind: ledger.source.expected === undefined ? 'unproven' : 'proven' }
 }

@@ -18,6 +18,11 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined
   /** Default 5000. */
   readonly graceMs?: number | undefined
+  /**
+   * After a failure, how long the answers of what is in flight are waited for, so that the ledger knows them;
+   * once the signal fires, `graceMs` counts. Default `graceMs`.
+   */
+  readonly settleMs?: number | undefined
   /** Where messages go. Default nowhere. */
   readonly log?: Logger | undefined
   /** How often failed writes are tried again. */

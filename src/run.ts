@@ -8,18 +8,20 @@ import { abortError, EtlError, toEtlError } from './errors.js'
 import type { FrameRows } from './frame.js'
 import { systemClock } from './internal/clock.js'
 import { wholeNumber } from './internal/options.js'
+import { anySignal } from './internal/waiting.js'
 import { type Chain, Lane } from './lane.js'
 import { type Ledger, makeLedger, type StageFacts } from './ledger.js'
 import { type ActiveLane, Positions } from './positions.js'
 import { Rejections } from './rejections.js'
-import { attachReport, type Completeness, type RunReport } from './report.js'
+import { attachReport, makeReport, type RunReport } from './report.js'
 import { retryPolicy } from './retry.js'
 import type { RunOptions } from './run-options.js'
+import { Saver } from './saver.js'
 
 const SILENT: Logger = { debug: () => {}, info: () => {}, warn: () => {} }
 
 /** Runs to the end. Rejects with an `EtlError` that carries its report, see `reportOf`. */
-export function execute(chain: Chain, sink: Sink<unknown>, options: RunOptions): Promise<RunReport> {
+export async function execute(chain: Chain, sink: Sink<unknown>, options: RunOptions): Promise<RunReport> {
   return new Run(chain, sink, options).start()
 }
 
@@ -29,7 +31,7 @@ class Run {
   private readonly options: RunOptions
   private readonly clock: Clock
   private readonly graceMs: number
-  private readonly everyMs: number
+  private readonly settleMs: number
   private readonly parallel: number
   private readonly limit: number
   private readonly log: Logger
@@ -41,6 +43,7 @@ class Run {
   private readonly positions: Positions
   private readonly rejections: Rejections
   private readonly delivery: Delivery<unknown>
+  private readonly saver: Saver
   private readonly bodies: BodyPool
   /** Stopping has two steps: reading ends; after a grace, writes are cut off. */
   private readonly reading = new AbortController()
@@ -48,8 +51,6 @@ class Run {
   private readonly bytesOf = new Map<string, readonly [number, number | undefined]>()
   private readonly startedAt = performance.now()
   private failure: unknown
-  private saving: Promise<void> | undefined
-  private savedAt = 0
   private sinkOpen = false
   private readBefore = 0
   private encodeMs = 0
@@ -60,10 +61,10 @@ class Run {
     this.options = options
     this.clock = options.clock ?? systemClock
     this.graceMs = wholeNumber('graceMs', options.graceMs, 5000, 0)
-    this.everyMs = wholeNumber('checkpointEveryMs', options.checkpointEveryMs, 1000, 0)
+    this.settleMs = wholeNumber('settleMs', options.settleMs, this.graceMs, 0)
     this.limit = wholeNumber('limit', options.limit, undefined, 0) ?? Number.POSITIVE_INFINITY
     this.parallel = options.limit === undefined ? wholeNumber('parallel', options.parallel, 4) : 1
-    this.log = this.collectWarnings(options.log ?? SILENT)
+    this.log = withWarnings(options.log ?? SILENT, this.warnings)
     this.stages = chain.transforms.map((stage, k) => ({
       name: chain.names[k + 1]!,
       count: stage.count ?? 'any',
@@ -101,6 +102,19 @@ class Run {
       },
       settled: (frame, clean) => this.settled(frame, clean),
       failed: (error) => this.fail(error),
+    })
+    this.saver = new Saver({
+      sink,
+      positions: this.positions,
+      delivery: this.delivery,
+      rejections: this.rejections,
+      clock: this.clock,
+      everyMs: wholeNumber('checkpointEveryMs', options.checkpointEveryMs, 1000, 0),
+      enabled: this.store !== undefined,
+      log: this.log,
+      signal: this.writing.signal,
+      failed: (error) => this.fail(error),
+      hasFailed: () => this.failure !== undefined,
     })
   }
 
@@ -156,9 +170,7 @@ class Run {
       signal: this.reading.signal,
       log,
     })
-    // Before the first write, so that a crash during it does not start over under another run id.
-    if (!positions.resumed) await positions.save(false)
-    this.savedAt = this.clock.now()
+    await this.saver.start()
   }
 
   /** Reads the lanes, several at once where they are independent. */
@@ -232,13 +244,23 @@ class Run {
   }
 
   private async finish(): Promise<void> {
-    await this.delivery.idle()
-    await this.saving
-    if (this.failure !== undefined) throw this.failure
-    await this.saveAll()
+    await this.unlessStopped(this.delivery.idle())
+    await this.unlessStopped(this.saver.idle())
+    await this.unlessStopped(this.saver.saveLast())
     this.mustBalance(this.ledger(true))
     await this.close(true)
     await this.positions.save(true)
+  }
+
+  /** Nothing is read any more, but what is in flight may never be answered. */
+  private unlessStopped(work: Promise<void>): Promise<void> {
+    const { signal } = this.reading
+    return new Promise((resolve, reject) => {
+      const stop = () => reject(this.failure)
+      if (signal.aborted) stop()
+      signal.addEventListener('abort', stop, { once: true })
+      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+    })
   }
 
   private mustBalance(ledger: Ledger): void {
@@ -263,25 +285,47 @@ class Run {
   /** After a failure: what is in flight may settle, what is safe is saved, everything is closed. */
   private async shutDown(): Promise<void> {
     await this.within(this.delivery.idle())
+    // While their sink may still take them: the aborted signal would refuse them, and the position with them.
+    await this.within(this.rejections.flush())
     this.writing.abort(this.failure)
     await this.within(this.delivery.idle())
-    await this.within(this.saving ?? Promise.resolve())
-    const safe = this.sink.flush === undefined || this.positions.isSettled()
-    if (this.store !== undefined && this.savedAt > 0 && safe) {
-      await this.saveAll().catch((error) => this.log.warn(`the position was not saved: ${error.message}`))
-    }
+    await this.within(this.saver.idle())
+    await this.saver
+      .saveWhatIsSafe()
+      .catch((error) => this.log.warn(`the position was not saved: ${error.message}`))
     await this.close(false).catch((error) => this.log.warn(`closing: ${error.message}`))
   }
 
   private async within(work: Promise<unknown>): Promise<void> {
     const timer = new AbortController()
-    const late = this.clock.sleep(this.graceMs, timer.signal).catch(() => {})
+    const late = this.patience(timer.signal).catch(() => {})
     await Promise.race([work.catch(() => {}), late])
     timer.abort()
   }
 
+  /** Whoever stopped the run is waiting for it; after a failure the answers are worth more than the time. */
+  private async patience(done: AbortSignal): Promise<void> {
+    const { signal } = this.options
+    if (signal?.aborted !== true) {
+      const cut = anySignal(done, signal)
+      const passed = await this.clock.sleep(this.settleMs, cut).then(
+        () => true,
+        () => false,
+      )
+      if (passed) return
+    }
+    await this.clock.sleep(this.graceMs, done)
+  }
+
   private async close(ok: boolean): Promise<void> {
-    await this.rejections.close(ok)
+    try {
+      await this.rejections.close(ok)
+    } finally {
+      await this.closeSink(ok)
+    }
+  }
+
+  private async closeSink(ok: boolean): Promise<void> {
     if (!this.sinkOpen) return
     this.sinkOpen = false
     try {
@@ -314,34 +358,7 @@ class Run {
   private settled(frame: FrameRows<unknown>, clean: boolean): void {
     if (clean && frame.body !== undefined) this.bodies.give(frame.body)
     this.tell()
-    if (this.store === undefined || this.saving !== undefined || this.failure !== undefined) return
-    if (this.clock.now() - this.savedAt < this.everyMs) return
-    this.saving = this.savePosition()
-      .catch((error) => this.fail(error))
-      .finally(() => {
-        this.saving = undefined
-      })
-  }
-
-  /** A sink that collects is flushed while nothing is in flight, so that its state and the positions agree. */
-  private async savePosition(): Promise<void> {
-    if (this.sink.flush !== undefined) await this.delivery.pause()
-    try {
-      if (this.failure === undefined) await this.saveAll()
-      this.savedAt = this.clock.now()
-    } finally {
-      if (this.sink.flush !== undefined) this.delivery.resume()
-    }
-  }
-
-  /** Dead letters are durable before the position moves past their rows. */
-  private async saveAll(): Promise<void> {
-    const signal = this.writing.signal.aborted ? undefined : this.writing.signal
-    if (this.sink.flush !== undefined)
-      this.positions.noteFlush(await this.sink.flush({ signal, log: this.log }))
-    const checkpoint = this.positions.checkpoint(false)
-    await this.rejections.flush()
-    await this.store?.save(checkpoint)
+    this.saver.poke()
   }
 
   private tell(): void {
@@ -366,55 +383,40 @@ class Run {
     return makeLedger(this.chain.source.name, this.stages, this.sink.name, totals, settled)
   }
 
-  private completeness(ledger: Ledger): Completeness {
-    const lanes = [...this.positions.active.values()].map(({ lane }) => lane)
-    if (this.positions.readRows() >= this.limit) return { kind: 'truncated', reason: 'limit' }
-    if (this.failure !== undefined) {
-      return { kind: 'truncated', reason: toEtlError(this.failure, 'ETL_RUN_FAILED', 'the run failed').code }
-    }
-    if (lanes.some((lane) => !lane.ended)) return { kind: 'truncated', reason: 'a transform ended the read' }
-    if (ledger.incomplete.length > 0) return { kind: 'truncated', reason: ledger.incomplete.join('; ') }
-    return { kind: ledger.source.expected === undefined ? 'unproven' : 'proven' }
-  }
-
   private report(status: RunReport['status']): RunReport {
-    const ledger = this.ledger(status === 'complete')
-    const elapsedMs = performance.now() - this.startedAt
     const lanes = [...this.positions.active.values()].map(({ lane }) => lane)
-    return {
-      runId: this.positions.runId,
+    return makeReport({
       status,
-      ledger,
-      completeness: this.completeness(ledger),
-      delivery: this.sink.delivery ?? 'at-least-once',
-      resumed: this.positions.resumed,
-      rejectedRows: this.rejections.samples,
-      rejectedByCode: Object.fromEntries(this.rejections.byCode),
-      timings: [
-        ...this.chain.names.map((name, k) => ({
-          name,
-          ms: lanes.reduce((sum, lane) => sum + lane.ownTime(k), 0),
-        })),
-        { name: 'encode', ms: this.encodeMs },
-        { name: this.sink.name, ms: this.delivery.writeMs },
-      ],
-      writes: this.delivery.writes,
-      retries: this.delivery.retries,
+      ledger: this.ledger(status === 'complete'),
+      failure: this.failure,
+      limited: this.positions.readRows() >= this.limit,
+      cutShort: lanes.find((lane) => lane.cutShort !== undefined)?.cutShort,
+      endedEarly: lanes.some((lane) => !lane.ended),
+      positions: this.positions,
+      rejections: this.rejections,
+      delivery: this.delivery,
+      sink: this.sink,
+      stageTimes: this.chain.names.map((name, k) => ({
+        name,
+        ms: lanes.reduce((ms, lane) => ms + lane.ownTime(k), 0),
+      })),
+      encodeMs: this.encodeMs,
       bytes: [...this.bytesOf.values()].reduce((sum, [bytes]) => sum + bytes, 0),
-      elapsedMs,
-      rowsPerSecond: Math.round(((ledger.source.out - this.readBefore) / Math.max(1, elapsedMs)) * 1000),
+      elapsedMs: performance.now() - this.startedAt,
+      readBefore: this.readBefore,
       warnings: this.warnings,
-    }
+    })
   }
+}
 
-  private collectWarnings(log: Logger): Logger {
-    return {
-      debug: (message, fields) => log.debug(message, fields),
-      info: (message, fields) => log.info(message, fields),
-      warn: (message, fields) => {
-        if (this.warnings.length < 100) this.warnings.push(message)
-        log.warn(message, fields)
-      },
-    }
+/** The same logger, with the first hundred warnings kept for the report. */
+function withWarnings(log: Logger, warnings: string[]): Logger {
+  return {
+    debug: (message, fields) => log.debug(message, fields),
+    info: (message, fields) => log.info(message, fields),
+    warn: (message, fields) => {
+      if (warnings.length < 100) warnings.push(message)
+      log.warn(message, fields)
+    },
   }
 }

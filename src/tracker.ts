@@ -114,7 +114,7 @@ export class LaneTracker {
     const done = state.done && this.open.length === 0 && this.refused.length === 0
     if (head !== undefined) {
       for (let i = 0; i < head.frame.count && head.status[i] !== 0; i++) {
-        const ordinal = head.frame.ordinals[i] as number
+        const ordinal = head.frame.ordinalAt(i)
         rejected += this.refusedBetween(acked, ordinal)
         if (head.status[i] === WRITTEN) written++
         else rejected++
@@ -131,7 +131,7 @@ export class LaneTracker {
     for (let head = this.open[0]; head !== undefined && head.left === 0; head = this.open[0]) {
       this.open.shift()
       this.byFrame.delete(head.frame)
-      const last = head.frame.ordinals[head.frame.count - 1] as number
+      const last = head.frame.endOrdinal - 1
       rejected += this.dropRefused(last)
       for (const status of head.status) {
         if (status === WRITTEN) written++
@@ -139,7 +139,7 @@ export class LaneTracker {
       }
       acked = last + 1
     }
-    const next = this.open[0]?.frame.ordinals[0] ?? Number.POSITIVE_INFINITY
+    const next = this.open[0]?.frame.ordinalAt(0) ?? Number.POSITIVE_INFINITY
     while (this.refused[0] === acked && acked < next) {
       this.refused.shift()
       rejected++

@@ -69,10 +69,6 @@ export class Turnstile {
     else this.interrupt(true)
   }
 
-  forgetPoke(): void {
-    this.poked = false
-  }
-
   release(): void {
     this.signal.removeEventListener('abort', this.onAbort)
   }

@@ -1,6 +1,6 @@
 import { select } from '../batch.js'
 import type { Batch, RunContext, Transform } from '../contracts.js'
-import { refuse } from './map.js'
+import { refuse } from './shared/refuse.js'
 
 /**
  * Keeps the rows for which `fn` returns something true. The rows that pass are not touched, so that JSON text

@@ -1,6 +1,6 @@
 import { replaceRows } from '../batch.js'
 import type { Batch, RunContext, Transform } from '../contracts.js'
-import { mustBeRow, refuse } from './map.js'
+import { mustBeRow, refuse } from './shared/refuse.js'
 
 /**
  * Each row becomes the rows that `fn` returns, none or many; they keep the place of their parent. A row on which

@@ -35,7 +35,7 @@ test('every action has its answer, in order', async () => {
   const body = [
     '{"index":{"_id":"a"}}',
     '{"v":1}',
-    '{"create":{"_id":"b","_index":"' + dataset + '"}}',
+    `{"create":{"_id":"b","_index":"${dataset}"}}`,
     '{"v":2}',
     '',
     '{"create":{"_id":"b"}}',

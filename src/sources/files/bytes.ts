@@ -78,7 +78,9 @@ class OpenFile implements OpenBytes {
   next = async (): Promise<Uint8Array | undefined> => {
     throwIfAborted(this.signal)
     if (this.ended) return undefined
-    const chunk = await untilAborted(this.ahead ?? this.read(), this.signal)
+    const reading = this.ahead ?? this.read()
+    // Only what is no regular file can keep a read waiting.
+    const chunk = await (this.stamp === undefined ? untilAborted(reading, this.signal) : reading)
     this.ahead = undefined
     if (chunk.length === 0) {
       this.ended = true

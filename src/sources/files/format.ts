@@ -17,6 +17,8 @@ export interface FileFormat {
   /** Present where the files of one source have to agree. */
   readonly share?: (samples: readonly Json[]) => Json
   readonly plan?: (sample: Json, file: string, shared: Json | undefined) => Json
+  /** What a plan says, for a line that tells people how the file is read. */
+  readonly facts?: (plan: Json) => Readonly<Record<string, Json>>
   readonly schema?: (plans: readonly Json[]) => Schema
   readonly decoder: (plan: Json | undefined, setup: FormatDecoderSetup) => Decoder
 }

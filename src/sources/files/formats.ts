@@ -30,6 +30,10 @@ export function csvFormat(options: CsvFormatOptions): FileFormat {
       const types = shared === undefined ? undefined : new Map(from<[string, CsvColumnType][]>(shared))
       return asJson(layoutOf(from<CsvSample>(sample), file, options.types, types))
     },
+    facts: (plan) => {
+      const { dialect, header, columns } = from<CsvLayout>(plan)
+      return { delimiter: dialect.delimiter, header, columns }
+    },
     schema: (plans) => {
       const columns = new Map<string, CsvColumnType>()
       for (const { columns: names, types } of plans.map(from<CsvLayout>)) {

@@ -53,6 +53,11 @@ export class PartReading {
         cursor === undefined
           ? await planOf(part, text, setup, this.shared)
           : { format: this.formatNamed(cursor.format), plan: cursor.plan }
+      request.log?.info('reading', {
+        file,
+        format: format.name,
+        ...(plan === undefined ? {} : format.facts?.(plan)),
+      })
       const decoder = format.decoder(plan, {
         file,
         form: request.form,

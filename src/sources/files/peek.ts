@@ -69,19 +69,9 @@ export class Peekable implements AsyncIterable<Uint8Array> {
   /** Whether a chunk, the end or a failure came in time. */
   private async fetch(ageMs: number | undefined): Promise<boolean> {
     this.pending ??= this.next()
-    const { pending } = this
-    pending.catch(() => {})
-    const timer = new AbortController()
     try {
-      const late =
-        ageMs === undefined
-          ? undefined
-          : systemClock.sleep(ageMs, timer.signal).then(
-              () => LATE,
-              () => LATE,
-            )
-      const chunk = await (late === undefined ? pending : Promise.race([pending, late]))
-      if (typeof chunk === 'symbol') return false
+      const chunk = await (ageMs === undefined ? this.pending : inTime(this.pending, ageMs))
+      if (chunk === LATE) return false
       this.pending = undefined
       if (chunk === undefined) this.ended = true
       else if (chunk.length > 0) {
@@ -91,10 +81,21 @@ export class Peekable implements AsyncIterable<Uint8Array> {
     } catch (error) {
       this.pending = undefined
       this.failure = { error }
-    } finally {
-      timer.abort()
     }
     return true
+  }
+}
+
+/** The promise, or `LATE` where it takes longer. */
+async function inTime<T>(promise: Promise<T>, ageMs: number): Promise<T | typeof LATE> {
+  promise.catch(() => {})
+  const timer = new AbortController()
+  const isLate = (): typeof LATE => LATE
+  const late = systemClock.sleep(ageMs, timer.signal).then(isLate, isLate)
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    timer.abort()
   }
 }
 

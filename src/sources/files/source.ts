@@ -38,8 +38,10 @@ export function filesSource<R = Row>(
 async function* readParts(input: FileInput, setup: Setup, request: ReadRequest): AsyncGenerator<Batch> {
   const cursor = request.from === undefined ? undefined : cursorOf(request.from)
   const data = request.partition?.data as { path: string; shared?: Json } | undefined
-  const all: Part[] = data === undefined ? await resolveInput(input) : [{ kind: 'path', name: data.path }]
-  const parts = cursor === undefined ? all : partsFrom(all, cursor)
+  const all = data === undefined ? await resolveInput(input) : [{ kind: 'path' as const, name: data.path }]
+  // A partition without data is the one stream among the parts.
+  const mine = request.partition === undefined || data !== undefined ? all : all.filter(isStream)
+  const parts = cursor === undefined ? mine : partsFrom(mine, cursor)
   const shared = data?.shared ?? cursor?.shared ?? (await sharedFacts(parts, setup, request.signal))
   const progress = await progressOver(parts, request)
   let before = cursor?.before ?? 0
@@ -57,6 +59,10 @@ async function* readParts(input: FileInput, setup: Setup, request: ReadRequest):
     proven &&= reading.proven
   }
   if (proven) request.expect?.(before)
+}
+
+function isStream(part: Part): boolean {
+  return part.kind === 'stream'
 }
 
 /** Progress over all parts of this read: bytes of the files as they are stored. */
