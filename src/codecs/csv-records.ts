@@ -5,20 +5,16 @@
  */
 import { type Info, Parser } from 'csv-parse'
 import { EtlError } from '../errors.js'
+import {
+  type CsvDialect,
+  longRecord,
+  type OpenRecord,
+  unclosedQuote,
+  withoutLineBreak,
+} from './csv-dialect.js'
 import { Carry, countByte, DEFAULT_MAX_ROW_BYTES, place, rowTooLarge } from './decoder.js'
 
-/** How a CSV text is written. Plain JSON. */
-export interface CsvDialect {
-  readonly delimiter: string
-  /** `null`: no quotes. */
-  readonly quote: string | null
-  /** Stands before a quote inside quotes; default the quote itself. */
-  readonly escape: string | null
-  /** Lines that begin with it are passed over. */
-  readonly comment: string | null
-  /** `'\n'` also means CRLF. */
-  readonly newline: '\n' | '\r'
-}
+export { type CsvDialect, recordShape } from './csv-dialect.js'
 
 export interface CsvRecord {
   readonly cells: string[]
@@ -126,7 +122,13 @@ export function csvRecords(setup: CsvRecordsSetup): CsvRecords {
     const bytes = data
     const from = start - dataAt
     const to = end - dataAt
-    onRecord({ cells, start, end, line, raw: () => withoutLineBreak(bytes.subarray(from, to)) })
+    onRecord({
+      cells,
+      start,
+      end,
+      line,
+      raw: () => withoutLineBreak(bytes.subarray(from, to), dialect.newline),
+    })
     line += countByte(data, lineEnd, from, to)
     byte = end
   })
@@ -154,36 +156,20 @@ export function csvRecords(setup: CsvRecordsSetup): CsvRecords {
       failure = translate(error)
       return failure
     }
-    if (carry.length > limit + LOOK_AHEAD) {
-      const open = openQuote()
-      failure = rowTooLarge(
-        limit,
-        place(file, setup.nextRow(), line, byte),
-        open === undefined ? '' : `; a quote opened on line ${open.line} (byte ${open.byte}) is not closed`,
-      )
-    }
+    if (carry.length > limit + LOOK_AHEAD) failure = longRecord(limit, waiting())
     return failure
   }
 
-  function openQuote(): { line: number; byte: number } | undefined {
+  /** The record that has not ended. */
+  function waiting(): OpenRecord {
     const bytes = carry.take()
-    carry.add(bytes)
-    const shape = recordShape(bytes, dialect, comment === undefined ? 0 : passComments(bytes, 0))
-    if (shape.open === undefined) return undefined
-    return { byte: byte + shape.open, line: line + countByte(bytes, lineEnd, 0, shape.open) }
+    const skip = passComments(bytes, 0)
+    return { dialect, bytes: bytes.subarray(skip), at: place(file, setup.nextRow(), line, byte + skip) }
   }
 
   function translate(error: Error): EtlError {
+    if ((error as { code?: string }).code === 'CSV_QUOTE_NOT_CLOSED') return unclosedQuote(waiting(), error)
     const row = setup.nextRow()
-    const code = (error as { code?: string }).code
-    if (code === 'CSV_QUOTE_NOT_CLOSED') {
-      const open = openQuote() ?? { line, byte }
-      return new EtlError(
-        'ETL_CSV_UNCLOSED_QUOTE',
-        `a quote opened on line ${open.line} (${file ?? 'input'}, row ${row}, byte ${open.byte}) is not closed before the end of the input; close it, or pass quote: null if quotes have no meaning`,
-        { context: { ...place(file, row, open.line, open.byte) }, cause: error },
-      )
-    }
     return new EtlError('ETL_CSV_BROKEN', `broken CSV in row ${row} (line ${line}): ${error.message}`, {
       context: { ...place(file, row, line, byte) },
       cause: error,
@@ -202,56 +188,4 @@ export function csvRecords(setup: CsvRecordsSetup): CsvRecords {
     },
     at: () => ({ byte, line }),
   }
-}
-
-function withoutLineBreak(bytes: Buffer): Buffer {
-  let end = bytes.length
-  if (bytes[end - 1] === 10) end--
-  if (bytes[end - 1] === 13) end--
-  return bytes.subarray(0, end)
-}
-
-/** What the quotes of a record are: which cells stand in quotes, and what is wrong with them. */
-export interface RecordShape {
-  readonly quoted: readonly boolean[]
-  /** Where a quote opens that nothing closes. */
-  readonly open?: number
-  /** Where text follows a closing quote. */
-  readonly stray?: number
-}
-
-/** Looks at the quotes of one record; only for the few records where the cells do not tell. */
-export function recordShape(bytes: Buffer, dialect: CsvDialect, from = 0): RecordShape {
-  const quoted: boolean[] = []
-  if (dialect.quote === null) return { quoted }
-  const delimiter = Buffer.from(dialect.delimiter)
-  const quote = Buffer.from(dialect.quote)
-  const escapeMark =
-    dialect.escape === null || dialect.escape === dialect.quote ? undefined : Buffer.from(dialect.escape)
-  const is = (what: Buffer, at: number) =>
-    at + what.length <= bytes.length && bytes.compare(what, 0, what.length, at, at + what.length) === 0
-  for (let at = from; at <= bytes.length; ) {
-    const opens = at < bytes.length && is(quote, at)
-    quoted.push(opens)
-    if (opens) {
-      const start = at
-      at += quote.length
-      for (;;) {
-        if (at >= bytes.length) return { quoted, open: start }
-        if (escapeMark !== undefined && is(escapeMark, at)) at += escapeMark.length + 1
-        else if (!is(quote, at)) at++
-        else if (escapeMark === undefined && is(quote, at + quote.length)) at += quote.length * 2
-        else break
-      }
-      at += quote.length
-      if (at >= bytes.length) break
-      if (!is(delimiter, at)) return { quoted, stray: at }
-    } else {
-      const next = bytes.indexOf(delimiter, at)
-      if (next === -1) break
-      at = next
-    }
-    at += delimiter.length
-  }
-  return { quoted }
 }

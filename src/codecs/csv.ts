@@ -6,7 +6,16 @@
 import { rowsBatch } from '../batch.js'
 import type { RejectedRow, Row } from '../contracts.js'
 import { EtlError } from '../errors.js'
-import { type CsvDialect, type CsvRecord, csvRecords, recordShape } from './csv-records.js'
+import { type ByteDialect, byteDialect } from './csv-bytes.js'
+import { csvLane } from './csv-lane.js'
+import {
+  type CsvDialect,
+  type CsvRecord,
+  type CsvRecordsSetup,
+  csvRecords,
+  recordShape,
+} from './csv-records.js'
+import { setColumn } from './csv-shape.js'
 import { type CellReader, type CsvColumnType, readerOf } from './csv-types.js'
 import {
   type Decoded,
@@ -57,15 +66,23 @@ export function columnNames(header: readonly string[]): string[] {
   })
 }
 
-/** A decoder for CSV. */
+/** A decoder for CSV: bytes are read in one pass where all marks are single ones, else by csv-parse. */
 export function csvDecoder<R = Row>(setup: CsvDecoderSetup): Decoder<R> {
+  return decoderOver(setup, byteDialect(setup.layout.dialect))
+}
+
+/** The same over csv-parse for every dialect. */
+export function csvPackageDecoder<R = Row>(setup: CsvDecoderSetup): Decoder<R> {
+  return decoderOver(setup, undefined)
+}
+
+function decoderOver<R>(setup: CsvDecoderSetup, marks: ByteDialect | undefined): Decoder<R> {
   const { layout, file } = setup
   const { columns, dialect } = layout
   const width = columns.length
   const fill = setup.ragged === 'fill'
   const readers = layout.types.map((type) => readerOf(type))
   const typed = readers.some((reader) => reader !== undefined)
-  const odd = columns.includes('__proto__')
   const from = startOf(setup)
   let extra: readonly string[] = columns
   let row = from.row
@@ -77,7 +94,7 @@ export function csvDecoder<R = Row>(setup: CsvDecoderSetup): Decoder<R> {
   let stuck: { byte: number; line: number } | undefined
   let moved = false
 
-  const records = csvRecords({
+  const common: CsvRecordsSetup = {
     dialect,
     file,
     byte: from.byte,
@@ -85,7 +102,28 @@ export function csvDecoder<R = Row>(setup: CsvDecoderSetup): Decoder<R> {
     maxRowBytes: setup.maxRowBytes,
     nextRow: () => row + 1,
     onRecord: take,
-  })
+  }
+  const records =
+    marks === undefined || width === 0
+      ? csvRecords(common)
+      : csvLane({
+          ...common,
+          marks,
+          columns,
+          types: layout.types,
+          strict: setup.strict === true,
+          header: () => headerAhead,
+          stopped: () => failure !== undefined,
+          onDrift: (column) => setup.onDrift?.(column),
+          onRow: add,
+        })
+
+  function add(made: Row, line: number, byte: number): void {
+    row++
+    moved = true
+    rows.push(made)
+    positions.add(row, line, byte)
+  }
 
   function take(record: CsvRecord): void {
     if (failure !== undefined) return
@@ -144,14 +182,7 @@ export function csvDecoder<R = Row>(setup: CsvDecoderSetup): Decoder<R> {
           else setup.onDrift?.(names[i] as string)
         }
       }
-      if (odd && names[i] === '__proto__') {
-        Object.defineProperty(made, '__proto__', {
-          value,
-          enumerable: true,
-          configurable: true,
-          writable: true,
-        })
-      } else made[names[i] as string] = value
+      setColumn(made, names[i] as string, value)
     }
     return made
   }
@@ -171,10 +202,14 @@ export function csvDecoder<R = Row>(setup: CsvDecoderSetup): Decoder<R> {
     return undefined
   }
 
-  /** csv-parse reads on after text behind a closing quote; such a cell keeps its opening quote. */
+  /**
+   * csv-parse reads on after text behind a closing quote; such a cell keeps its opening quote, unless NUL
+   * follows, which it takes for the end.
+   */
   function strayQuote(record: CsvRecord): EtlError | undefined {
     const { quote } = dialect
-    if (quote === null || !record.cells.some((cell) => cell.startsWith(quote))) return undefined
+    if (quote === null) return undefined
+    if (!record.cells.some((cell) => cell.startsWith(quote) || cell.includes('\0'))) return undefined
     const raw = record.raw()
     const { stray } = recordShape(raw, dialect)
     if (stray === undefined) return undefined

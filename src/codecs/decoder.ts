@@ -61,8 +61,10 @@ export const DEFAULT_MAX_ROW_BYTES = 16 * 1024 * 1024
 export class Positions {
   readonly lines: number[] = []
   readonly bytes: number[] = []
-  private readonly numbers: number[] = []
   private readonly file: string | undefined
+  private first = 0
+  /** For each row its distance from the first, once one was left out. */
+  private distances: number[] | undefined
 
   constructor(file: string | undefined) {
     this.file = file
@@ -70,23 +72,26 @@ export class Positions {
 
   /** Row number `row`, counted from 1, starts at this line and byte. */
   add(row: number, line: number, byte: number): void {
-    this.numbers.push(row)
-    this.lines.push(line)
+    const count = this.lines.push(line)
     this.bytes.push(byte)
+    if (count === 1) this.first = row
+    else if (this.distances !== undefined || row - this.first !== count - 1) this.leap(row, count)
   }
 
   origin(): Origin | undefined {
-    const count = this.numbers.length
-    if (count === 0) return undefined
-    const first = this.numbers[0] as number
-    const gapless = (this.numbers[count - 1] as number) === first + count - 1
+    if (this.lines.length === 0) return undefined
     return {
       ...(this.file === undefined ? {} : { file: this.file }),
-      row: first,
+      row: this.first,
       lines: this.lines,
       bytes: this.bytes,
-      ...(gapless ? {} : { rows: this.numbers.map((row) => row - first) }),
+      ...(this.distances === undefined ? {} : { rows: this.distances }),
     }
+  }
+
+  private leap(row: number, count: number): void {
+    this.distances ??= Array.from({ length: count - 1 }, (_, index) => index)
+    this.distances.push(row - this.first)
   }
 }
 
