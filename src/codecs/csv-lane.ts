@@ -76,7 +76,10 @@ export function csvLane(setup: CsvLaneSetup): CsvRecords {
       byte = base + end
       if (setup.stopped()) return at
     }
-    if (added) byte = base + stop - 1
+    if (added) {
+      byte = base + stop - 1
+      line--
+    }
     return at
   }
 
