@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { originAt, size } from '../../../src/batch.js'
-import { csvDecoder } from '../../../src/codecs/csv.js'
+import { csvPackageDecoder } from '../../../src/codecs/csv.js'
 import { type CsvLayoutOptions, layoutOf, sampleCsv } from '../../../src/codecs/csv-layout.js'
 import { jsonArrayDecoder } from '../../../src/codecs/json-array.js'
 import { csvByteDecoder } from '../../../src/codecs/wasm/csv.js'
@@ -41,7 +41,7 @@ describe('the byte lane', () => {
       const layout = csvLayout(bytes)
       const counted = counting(csvByteDecoder({ layout, file: name }))
       const said = collect(counted.decoder, chunks(bytes, 10_000))
-      expect(said).toEqual(collect(csvDecoder({ layout, file: name }), [bytes]))
+      expect(said).toEqual(collect(csvPackageDecoder({ layout, file: name }), [bytes]))
       expect(counted.texts()).toBe(said.rows.length)
     },
   )
@@ -79,7 +79,7 @@ describe('the byte lane', () => {
     )
     const layout = csvLayout(bytes)
     const counted = counting(csvByteDecoder({ layout }))
-    expect(collect(counted.decoder, [bytes])).toEqual(collect(csvDecoder({ layout }), [bytes]))
+    expect(collect(counted.decoder, [bytes])).toEqual(collect(csvPackageDecoder({ layout }), [bytes]))
     expect(counted.texts()).toBe(201)
   })
 
@@ -121,7 +121,7 @@ describe('the byte lane', () => {
     ]) {
       const bytes = utf8(text)
       const setup = { layout: csvLayout(bytes), maxRowBytes }
-      expect(collect(csvByteDecoder(setup), [bytes])).toEqual(collect(csvDecoder(setup), [bytes]))
+      expect(collect(csvByteDecoder(setup), [bytes])).toEqual(collect(csvPackageDecoder(setup), [bytes]))
     }
     for (const text of ['[{"a":1234},{"a":12345},{}]', '[{"a":1},\n{"a": 1 \n}]']) {
       const bytes = utf8(text)
@@ -136,9 +136,9 @@ describe('the byte lane', () => {
     const other = utf8('[{"c":1},{"c":2},{"c":3}]')
     const third = utf8('p;q;r\n1;2;3\nu;v;w\n')
     const expected = [
-      collect(csvDecoder({ layout: csvLayout(one) }), [one]).rows,
+      collect(csvPackageDecoder({ layout: csvLayout(one) }), [one]).rows,
       collect(jsonArrayDecoder(), [other]).rows,
-      collect(csvDecoder({ layout: csvLayout(third) }), [third]).rows,
+      collect(csvPackageDecoder({ layout: csvLayout(third) }), [third]).rows,
     ]
     const decoders = [
       { decoder: csvByteDecoder({ layout: csvLayout(one) }), bytes: one },
