@@ -51,12 +51,22 @@ interface Exports {
     drifting: number,
   ) => void
   readonly beginJson: (opening: boolean, stack: number, depth: number) => void
+  readonly bulk: (
+    rows: number,
+    count: number,
+    head: number,
+    headLength: number,
+    ordinal: number,
+    output: number,
+    outputEnd: number,
+  ) => number
   readonly csv: (end: number) => number
   readonly json: (end: number) => number
   readonly taken: () => void
   readonly widen: (outputEnd: number) => void
   readonly passRefused: () => void
   readonly at: Variable
+  readonly bulkEnd: Variable
   readonly line: Variable
   readonly header: Variable
   readonly out: Variable

@@ -23,6 +23,8 @@ const INPUT_AT = STACK_AT + MAX_DEPTH
 /** The other decoder is given this much at first; what it gets and does not need, it parses for nothing. */
 const SLICE_BYTES = 512
 const MAX_SLICE_BYTES = 64 * 1024
+/** Where it has been called so often within one piece, it reads the rest of the piece, too. */
+const MAX_CALLS = 4
 /** A longer element that has not ended is looked at again only when so much more of it has come. */
 const PATIENT_BYTES = 256 * 1024
 const PATIENCE = 1.25
@@ -59,7 +61,7 @@ class JsonByteDecoder<R> implements Decoder<R> {
     }
     let data: Buffer = this.carry.take(bytes)
     let decoded: Decoded<R> | undefined
-    while (!this.over && data.length > 0) {
+    for (let calls = 1; !this.over && data.length > 0; calls++) {
       if (this.other === undefined) {
         decoded = followedBy(decoded, this.run(data))
         data = data.subarray(this.used)
@@ -71,7 +73,7 @@ class JsonByteDecoder<R> implements Decoder<R> {
         if (this.other === undefined) this.callOther()
       }
       const start = this.otherAt
-      decoded = followedBy(decoded, this.ask(data))
+      decoded = followedBy(decoded, this.ask(data, calls > MAX_CALLS))
       data = data.subarray((this.other === undefined ? this.resume.byte : this.otherAt) - start)
     }
     return decoded
@@ -115,10 +117,10 @@ class JsonByteDecoder<R> implements Decoder<R> {
     this.otherAt = resume.byte
   }
 
-  /** Lets the other decoder read until it has given something that ends within the data, or has taken it all. */
-  private ask(data: Buffer): Decoded<R> | undefined {
+  /** Lets the other decoder read until it has given something, or has taken all; it is done then unless `stays`. */
+  private ask(data: Buffer, stays: boolean): Decoded<R> | undefined {
     const other = this.other as Decoder<R>
-    let slice = SLICE_BYTES
+    let slice = stays ? MAX_SLICE_BYTES : SLICE_BYTES
     for (let at = 0; at < data.length; slice = Math.min(slice * 2, MAX_SLICE_BYTES)) {
       const piece = data.subarray(at, at + slice)
       const decoded = other.push(piece)
@@ -128,7 +130,7 @@ class JsonByteDecoder<R> implements Decoder<R> {
       this.resume = { ...decoded.resume }
       if (decoded.error !== undefined) this.over = true
       // Behind what it gave there may be bytes that it has taken and that came in an earlier piece.
-      else if (this.otherAt - this.resume.byte <= at) this.other = undefined
+      else if (!stays && this.otherAt - this.resume.byte <= at) this.other = undefined
       return decoded
     }
     return undefined

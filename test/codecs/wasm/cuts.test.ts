@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { csvDecoder } from '../../../src/codecs/csv.js'
+import { csvPackageDecoder } from '../../../src/codecs/csv.js'
 import { type CsvLayoutOptions, layoutOf, sampleCsv } from '../../../src/codecs/csv-layout.js'
 import type { Decoder, DecoderSetup } from '../../../src/codecs/decoder.js'
 import { jsonArrayDecoder } from '../../../src/codecs/json-array.js'
@@ -25,7 +25,7 @@ function csv(name: string, text: string, options: CsvOptions = {}): Case {
     name: `csv: ${name}`,
     text,
     lane: (setup) => csvByteDecoder({ ...setup, layout, ragged, strict }),
-    oracle: (setup) => csvDecoder({ ...setup, layout, ragged, strict }),
+    oracle: (setup) => csvPackageDecoder({ ...setup, layout, ragged, strict }),
   }
 }
 

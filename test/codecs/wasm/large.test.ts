@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { originAt, size } from '../../../src/batch.js'
-import { csvDecoder } from '../../../src/codecs/csv.js'
+import { csvPackageDecoder } from '../../../src/codecs/csv.js'
 import { type CsvLayoutOptions, layoutOf, sampleCsv } from '../../../src/codecs/csv-layout.js'
 import { jsonArrayDecoder } from '../../../src/codecs/json-array.js'
 import { csvByteDecoder } from '../../../src/codecs/wasm/csv.js'
@@ -41,7 +41,7 @@ describe('the byte lane', () => {
       const layout = csvLayout(bytes)
       const counted = counting(csvByteDecoder({ layout, file: name }))
       const said = collect(counted.decoder, chunks(bytes, 10_000))
-      expect(said).toEqual(collect(csvDecoder({ layout, file: name }), [bytes]))
+      expect(said).toEqual(collect(csvPackageDecoder({ layout, file: name }), [bytes]))
       expect(counted.texts()).toBe(said.rows.length)
     },
   )
@@ -79,7 +79,7 @@ describe('the byte lane', () => {
     )
     const layout = csvLayout(bytes)
     const counted = counting(csvByteDecoder({ layout }))
-    expect(collect(counted.decoder, [bytes])).toEqual(collect(csvDecoder({ layout }), [bytes]))
+    expect(collect(counted.decoder, [bytes])).toEqual(collect(csvPackageDecoder({ layout }), [bytes]))
     expect(counted.texts()).toBe(201)
   })
 
@@ -104,14 +104,41 @@ describe('the byte lane', () => {
     expect(takeEngine().memory.length).toBeLessThan(16 * 1024 * 1024)
   })
 
+  it.each([510, 511, 512])('agrees on how deep %i arrays within an element may nest', (levels) => {
+    const nested = (count: number) => `{"a":${'['.repeat(count)}${']'.repeat(count)}}`
+    const bytes = utf8(`[{"b":1},${nested(levels)},{"c":1},${nested(3)}]`)
+    const said = collect(jsonArrayByteDecoder(), [bytes])
+    expect(said.rejected.map(({ code }) => code)).toEqual(levels > 511 ? ['ETL_JSON_TOO_DEEP'] : [])
+    expect(said).toEqual(collect(jsonArrayDecoder(), [bytes]))
+  })
+
+  it.each([9, 10, 11])('agrees on rows near a limit of %i bytes', (maxRowBytes) => {
+    for (const text of [
+      'a,b\n1234,5678\n1,2\n',
+      'a,b\n1234,56789',
+      'a,b\n1,"2\n""5"\n',
+      'a,b\n1,2345678\r\n',
+    ]) {
+      const bytes = utf8(text)
+      const setup = { layout: csvLayout(bytes), maxRowBytes }
+      expect(collect(csvByteDecoder(setup), [bytes])).toEqual(collect(csvPackageDecoder(setup), [bytes]))
+    }
+    for (const text of ['[{"a":1234},{"a":12345},{}]', '[{"a":1},\n{"a": 1 \n}]']) {
+      const bytes = utf8(text)
+      expect(collect(jsonArrayByteDecoder({ maxRowBytes }), [bytes])).toEqual(
+        collect(jsonArrayDecoder({ maxRowBytes }), [bytes]),
+      )
+    }
+  })
+
   it('interleaves decoders that know nothing of each other', () => {
     const one = utf8('a,b\n1,x\n2,y\n')
     const other = utf8('[{"c":1},{"c":2},{"c":3}]')
     const third = utf8('p;q;r\n1;2;3\nu;v;w\n')
     const expected = [
-      collect(csvDecoder({ layout: csvLayout(one) }), [one]).rows,
+      collect(csvPackageDecoder({ layout: csvLayout(one) }), [one]).rows,
       collect(jsonArrayDecoder(), [other]).rows,
-      collect(csvDecoder({ layout: csvLayout(third) }), [third]).rows,
+      collect(csvPackageDecoder({ layout: csvLayout(third) }), [third]).rows,
     ]
     const decoders = [
       { decoder: csvByteDecoder({ layout: csvLayout(one) }), bytes: one },
