@@ -102,7 +102,8 @@ describe('an array in a JSON document', () => {
         (items, gaps, where, dirt, at) => {
           const clean = written(items, gaps)
           const place = where % (clean.length + 1)
-          const text = clean.slice(0, place) + dirt + clean.slice(place)
+          // Half a character is none.
+          const text = Buffer.from(clean.slice(0, place) + dirt + clean.slice(place)).toString()
           const bytes = utf8(text)
           const read = readArray(bytes, at)
           let whole: unknown
@@ -227,6 +228,17 @@ describe('JSON Lines', () => {
       }),
       { numRuns: 2000 },
     )
+  })
+
+  it.each([
+    [['{"a":[{}', '{}]}', '{},{}']],
+    [['{"a":"}', '{"}', '{} , {}']],
+    [['{"a":[{}', '{}]}', '{},\t{}']],
+    [['{"a":[{}', '{}]}', '{}\r,{}']],
+  ])('that only make sense together are refused, also where their number comes out even: %j', (lines) => {
+    const read = collect(jsonlDecoder(), [utf8(lines.join('\n'))])
+    expect(read.rows).toEqual([])
+    expect(read.rejected.map(({ position }) => position?.row)).toEqual([1, 2, 3])
   })
 
   it('keep the text of each row beside it', () => {
