@@ -2,10 +2,9 @@
  * The two forms of a batch, and the one module that knows both: rows, and rows as JSON text. A batch may hold
  * either, or both aligned row for row.
  */
-import { isAscii } from 'node:buffer'
 import type { Batch, Cursor, JsonLines, Origin, Position } from './contracts.js'
 import { EtlError } from './errors.js'
-import { hasLongDigits, parseJson, stringifyJson } from './json.js'
+import { parseJson, parseTexts, stringifyJson } from './json.js'
 
 /** A batch of rows. */
 export function rowsBatch<R>(rows: readonly R[], cursor?: Cursor, origin?: Origin): Batch<R> {
@@ -100,33 +99,39 @@ export function parse<R>(
 ): Batch<R> {
   const { text } = batch
   if (isParsed(batch) || text === undefined) return batch
-  const { starts, ends, count } = text
-  const bytes = bufferOver(text.bytes)
-  const whole = count === 0 ? bytes : bytes.subarray(starts[0], ends[count - 1])
-  // Looked at once for all rows: most batches need neither UTF-8 nor exact numbers.
-  const encoding = isAscii(whole) ? 'latin1' : 'utf8'
-  const read = hasLongDigits(whole) ? parseJson : (JSON.parse as (text: string) => unknown)
-  const rows: R[] = []
+  const values = parseTexts(bufferOver(text.bytes), text.starts, text.ends, text.count, false)
+  let rows = values as R[]
   let kept: number[] | undefined
-  for (let index = 0; index < count; index++) {
-    const line = bytes.toString(encoding, starts[index], ends[index])
-    let reason: string
-    try {
-      const row = read(line)
-      if (isRow(row)) {
-        rows.push(row as R)
-        kept?.push(index)
-        continue
-      }
-      reason = `expected a JSON object, got ${kindOf(row)}`
-    } catch (error) {
-      reason = `broken JSON: ${(error as Error).message}`
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]
+    if (isRow(value)) {
+      if (kept === undefined) continue
+      kept.push(index)
+      rows.push(value as R)
+      continue
     }
-    kept ??= Array.from({ length: index }, (_, before) => before)
-    onBad(index, line, reason)
+    if (kept === undefined) {
+      kept = Array.from({ length: index }, (_, before) => before)
+      rows = values.slice(0, index) as R[]
+    }
+    const line = textAt(batch, index)
+    onBad(
+      index,
+      line,
+      value === undefined ? brokenReason(line) : `expected a JSON object, got ${kindOf(value)}`,
+    )
   }
   const chosen = kept === undefined ? batch : select(batch, kept)
   return { rows, cursor: chosen.cursor, origin: chosen.origin, text: chosen.text }
+}
+
+function brokenReason(text: string): string {
+  try {
+    JSON.parse(text)
+    return 'broken JSON'
+  } catch (error) {
+    return `broken JSON: ${(error as Error).message}`
+  }
 }
 
 /** The row itself; parsed from its text where needed. Throws `SyntaxError` for broken text. */

@@ -2,6 +2,7 @@
  * JSON text that keeps integers: whole numbers beyond 2^53 become `bigint` when parsed and plain digits when
  * written. Text without such a number takes the native way.
  */
+import { isAscii } from 'node:buffer'
 import { EtlError } from './errors.js'
 
 /** Nesting beyond this is refused: `JSON.stringify` overflows the stack on what `JSON.parse` accepts. */
@@ -35,6 +36,100 @@ export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text)
   if (!LONG_DIGITS.test(text) || typeof value === 'string') return value
   return new ExactReader(text).read()
+}
+
+/**
+ * The values of many JSON texts that lie in order in the bytes; `undefined` for a text that is broken. `parted`:
+ * what is between two texts is known to part them in valid JSON, too. Integers are kept as by `parseJson`.
+ */
+export function parseTexts(
+  bytes: Buffer,
+  starts: ArrayLike<number>,
+  ends: ArrayLike<number>,
+  count: number,
+  parted: boolean,
+): unknown[] {
+  if (count === 0) return []
+  const whole = bytes.subarray(starts[0], ends[count - 1])
+  const encoding = isAscii(whole) ? 'latin1' : 'utf8'
+  const exact = hasLongDigits(whole)
+  const joinable = parted || (areObjects(bytes, starts, ends, count) && isParted(whole))
+  const values: unknown[] = []
+  for (let from = 0; from < count; ) {
+    let to = from + 1
+    const start = starts[from] as number
+    while (to < count && (ends[to] as number) - start <= MAX_JOINED) to++
+    const joined =
+      joinable && to - from > 1 ? parseJoined(bytes, starts, ends, from, to, encoding) : undefined
+    for (let i = from; i < to; i++) {
+      const plain = joined !== undefined && !(exact && hasLongDigits(bytes.subarray(starts[i], ends[i])))
+      values.push(plain ? joined[i - from] : parseOne(bytes.toString(encoding, starts[i], ends[i])))
+    }
+    from = to
+  }
+  return values
+}
+
+/** Bytes parsed at once; more gains nothing. */
+const MAX_JOINED = 64 * 1024
+const joint = Buffer.alloc(MAX_JOINED + 2)
+
+/** One call for many texts saves a third of the time of a call for each. Gives up where one is broken. */
+function parseJoined(
+  bytes: Buffer,
+  starts: ArrayLike<number>,
+  ends: ArrayLike<number>,
+  from: number,
+  to: number,
+  encoding: 'latin1' | 'utf8',
+): unknown[] | undefined {
+  const first = (starts[from] as number) - 1
+  const length = bytes.copy(joint, 1, first + 1, ends[to - 1]) + 2
+  joint[0] = 0x5b
+  joint[length - 1] = 0x5d
+  for (let i = from; i < to - 1; i++) {
+    const next = (starts[i + 1] as number) - first
+    let at = (ends[i] as number) - first
+    if (at >= next) return undefined
+    joint[at] = 0x2c
+    while (++at < next) joint[at] = 0x20
+  }
+  try {
+    const values = JSON.parse(joint.toString(encoding, 0, length)) as unknown[]
+    return values.length === to - from ? values : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function parseOne(text: string): unknown {
+  try {
+    return parseJson(text)
+  } catch {
+    return undefined
+  }
+}
+
+function areObjects(
+  bytes: Uint8Array,
+  starts: ArrayLike<number>,
+  ends: ArrayLike<number>,
+  count: number,
+): boolean {
+  for (let i = 0; i < count; i++) {
+    if (bytes[starts[i] as number] !== 0x7b || bytes[(ends[i] as number) - 1] !== 0x7d) return false
+  }
+  return true
+}
+
+/**
+ * Whether texts from `{` to `}` with commas between them can only be parsed as themselves: none has a comma that
+ * could part two objects. Otherwise halves of two broken texts might pass as one value, and one text as two.
+ */
+function isParted(bytes: Buffer): boolean {
+  if (bytes.includes('} ') || bytes.includes('}\t') || bytes.includes('}\r')) return false
+  if (!bytes.includes('},')) return true
+  return !['},{', '}, ', '},\t', '},\r'].some((border) => bytes.includes(border))
 }
 
 /**

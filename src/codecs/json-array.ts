@@ -3,11 +3,10 @@
  * element is parsed natively by itself; its text stays beside the row. What is around the array goes through
  * stream-json.
  */
-import { isAscii } from 'node:buffer'
 import { isRow, kindOf } from '../batch.js'
 import type { JsonLines, RejectedRow, Row } from '../contracts.js'
 import type { EtlError } from '../errors.js'
-import { hasLongDigits, MAX_DEPTH, parseJson } from '../json.js'
+import { MAX_DEPTH, parseTexts } from '../json.js'
 import {
   Carry,
   DEFAULT_MAX_ROW_BYTES,
@@ -19,6 +18,7 @@ import {
   place,
   type ResumePoint,
   rowTooLarge,
+  shownText,
   startOf,
 } from './decoder.js'
 import { brokenJson, JsonAround } from './json-around.js'
@@ -37,9 +37,6 @@ export interface JsonArrayDecoder<R = Row> extends Decoder<R> {
    */
   readonly around: () => unknown
 }
-
-/** How much of a rejected element is kept with it. */
-const MAX_SHOWN = 64 * 1024
 
 /** A decoder for an array in a JSON document. An element that is no object is a rejected row. */
 export function jsonArrayDecoder<R = Row>(setup: JsonArrayDecoderSetup = {}): JsonArrayDecoder<R> {
@@ -146,36 +143,41 @@ class ArrayDecoder<R> implements JsonArrayDecoder<R> {
   private parse(data: Buffer, found: FoundElements): EtlError | undefined {
     const { starts, ends, lines, endLines } = found
     if (starts.length === 0) return undefined
-    const encoding = isAscii(data) ? 'latin1' : 'utf8'
-    const exact = hasLongDigits(data)
+    // Depth was followed up to here, so that what is between elements parts them in valid JSON, too.
+    const values = parseTexts(data, starts, ends, starts.length, true)
+    const { row: before } = this.resume
     const kept: number[] = []
     let error: EtlError | undefined
-    for (let i = 0; i < starts.length; i++) {
-      const start = starts[i] as number
-      const end = ends[i] as number
-      const line = lines[i] as number
-      const row = this.resume.row + 1
+    let done = 0
+    for (; done < values.length; done++) {
+      const value = values[done]
+      const start = starts[done] as number
+      const end = ends[done] as number
+      const line = lines[done] as number
+      const row = before + done + 1
       const byte = this.byte + start
-      if (end - start > this.limit) {
-        error = this.tooLarge(data.subarray(start, end), this.place(line, byte))
+      if (value === undefined || end - start > this.limit) {
+        const at = place(this.file, row, line, byte)
+        const raw = data.subarray(start, end)
+        error = end - start > this.limit ? this.tooLarge(raw, at) : broken(raw, '"," or "}"', at)
         break
       }
-      const text = data.toString(encoding, start, end)
-      let value: unknown
-      try {
-        value = exact ? parseJson(text) : JSON.parse(text)
-      } catch (cause) {
-        const fault = findJsonFault(text) ?? { at: 0, expected: 'valid JSON' }
-        error = brokenJson(data.subarray(start, end), text, fault, this.place(line, byte), cause)
-        break
-      }
-      const depth = found.deep.get(i)
-      if (isRow(value) && depth === undefined) {
-        kept.push(i)
+      if (isRow(value) && !found.deep.has(done)) {
+        kept.push(done)
         this.rows.push(value as R)
         this.positions.add(row, line, byte)
-      } else this.refuse(text, value, depth, this.place(line, byte))
-      this.resume = { byte: this.byte + end, row, line: endLines[i] as number }
+      } else {
+        const text = shownText(data, start, end)
+        this.refuse(text, value, found.deep.get(done), place(this.file, row, line, byte))
+      }
+    }
+    if (done > 0) {
+      const last = done - 1
+      this.resume = {
+        byte: this.byte + (ends[last] as number),
+        row: before + done,
+        line: endLines[last] as number,
+      }
     }
     this.text = this.textOf(data, found, kept)
     return error
@@ -192,14 +194,13 @@ class ArrayDecoder<R> implements JsonArrayDecoder<R> {
   }
 
   private refuse(text: string, value: unknown, depth: number | undefined, position: Place): void {
-    const shown = text.slice(0, MAX_SHOWN)
     const { row } = position
     if (depth === undefined) {
       const reason = `expected a JSON object as element ${row}, got ${kindOf(value)}`
-      this.rejected.push({ row: shown, code: 'ETL_JSON_NOT_OBJECT', reason, position })
+      this.rejected.push({ row: text, code: 'ETL_JSON_NOT_OBJECT', reason, position })
     } else {
       const reason = `expected at most ${MAX_DEPTH} levels, element ${row} nests ${depth}`
-      this.rejected.push({ row: shown, code: 'ETL_JSON_TOO_DEEP', reason, position })
+      this.rejected.push({ row: text, code: 'ETL_JSON_TOO_DEEP', reason, position })
     }
   }
 
@@ -212,10 +213,7 @@ class ArrayDecoder<R> implements JsonArrayDecoder<R> {
     if (carry.length === 0) {
       return brokenJson(carry.take(), '', { at: 0, expected: 'a value, "," or "]"' }, this.place(scan.line))
     }
-    const raw = carry.take()
-    const text = raw.toString('utf8')
-    const fault = findJsonFault(text) ?? { at: text.length, expected: '"," or "]"' }
-    return brokenJson(raw, text, fault, this.place(scan.openLine))
+    return broken(carry.take(), '"," or "]"', this.place(scan.openLine))
   }
 
   /** A quote that is missing makes an element long: then the place where it breaks says more than its length. */
@@ -242,4 +240,10 @@ class ArrayDecoder<R> implements JsonArrayDecoder<R> {
     this.positions = new Positions(this.file)
     return { batch, rejected, resume, error }
   }
+}
+
+/** Says where an element is broken; `behind`: what was expected behind it where it is whole. */
+function broken(raw: Buffer, behind: string, at: Place): EtlError {
+  const text = raw.toString('utf8')
+  return brokenJson(raw, text, findJsonFault(text) ?? { at: text.length, expected: behind }, at)
 }

@@ -12,17 +12,9 @@ const BACKSLASH = 0x5c
 const CLOSE_ARRAY = 0x5d
 const CLOSE_OBJECT = 0x7d
 
-const STRING = 1
-const OPEN = 2
-const CLOSE = 3
-const BREAK = 4
-
-/** What a byte outside strings means for the borders of an element. */
+/** Bytes that mean something for the borders of an element, outside strings. */
 const MEANING = new Uint8Array(256)
-MEANING[QUOTE] = STRING
-for (const byte of Buffer.from('{[')) MEANING[byte] = OPEN
-for (const byte of Buffer.from('}]')) MEANING[byte] = CLOSE
-for (const byte of Buffer.from('\n\r')) MEANING[byte] = BREAK
+for (const byte of Buffer.from('"{[}]\n\r')) MEANING[byte] = 1
 
 /** What cannot be in a number or a word. */
 const ENDS_WORD = new Uint8Array(256)
@@ -133,43 +125,53 @@ export class ElementScan {
       while (at < length && ENDS_WORD[bytes[at] as number] === 0) at++
       return at < length ? at : -1
     }
-    let { depth, inString } = this
+    let { depth } = this
+    let inside = this.inString
     this.depth = 0
     this.inString = false
     if (this.escaped && at < length) {
       this.escaped = false
       at++
     }
-    for (; at < length; at++) {
-      if (inString) {
-        let byte = bytes[at]
-        while (byte !== QUOTE && at < length) {
-          if (byte === BACKSLASH) at++
-          byte = bytes[++at]
-        }
-        if (at >= length) {
-          this.escaped = at > length
-          break
-        }
-        inString = false
-        if (depth === 0) return at + 1
-        continue
+    for (;;) {
+      if (inside) {
+        at = closingQuote(bytes, at)
+        if (at >= length) break
+        inside = false
+        at++
+        if (depth === 0) return at
       }
-      const meaning = MEANING[bytes[at] as number]
-      if (meaning === 0) continue
-      if (meaning === STRING) inString = true
-      else if (meaning === OPEN) {
-        if (++depth > this.deepest) this.deepest = depth
-      } else if (meaning === CLOSE) {
-        if (--depth === 0) return at + 1
-      } else {
+      while (at < length && MEANING[bytes[at] as number] === 0) at++
+      if (at >= length) break
+      const byte = bytes[at++] as number
+      if (byte === QUOTE) inside = true
+      else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+        if (--depth === 0) return at
+      } else if (byte === LF || byte === 0x0d) {
         this.breaks = true
-        if (bytes[at] === LF) this.line++
-      }
+        if (byte === LF) this.line++
+      } else if (++depth > this.deepest) this.deepest = depth
     }
     this.depth = depth
-    this.inString = inString
+    this.inString = inside
+    this.escaped = at > length
     return -1
+  }
+}
+
+/** Where the quote stands that closes the string; the length, or one more where an escape is cut, if none does. */
+function closingQuote(bytes: Uint8Array, from: number): number {
+  const { length } = bytes
+  let at = from
+  for (;;) {
+    let byte = 0
+    while (at < length) {
+      byte = bytes[at] as number
+      if (byte === QUOTE || byte === BACKSLASH) break
+      at++
+    }
+    if (at >= length || byte === QUOTE) return at
+    at += 2
   }
 }
 

@@ -21,6 +21,8 @@ import {
 import { findJsonFault } from './json-syntax.js'
 
 const LF = 10
+const OPEN = 0x7b
+const CLOSE = 0x7d
 
 /** A decoder for JSON Lines. Lines end in LF or CRLF; the last one may lack it. */
 export function jsonlDecoder<R = Row>(setup: DecoderSetup = {}): Decoder<R> {
@@ -65,9 +67,7 @@ class JsonlDecoder<R> implements Decoder<R> {
     if (last < start) {
       this.carry.add(piece.subarray(start))
       if (this.carry.length <= this.limit) return start === 0 ? undefined : this.decoded(rowsBatch<R>([]), [])
-      const rejected = [this.tooLong(this.carry.take())]
-      this.inside = true
-      return this.decoded(rowsBatch<R>([]), rejected)
+      return this.decoded(rowsBatch<R>([]), [this.cutOff(this.carry.take())])
     }
     const whole = this.carry.take(piece.subarray(start, last + 1))
     const rest = piece.subarray(last + 1)
@@ -77,9 +77,7 @@ class JsonlDecoder<R> implements Decoder<R> {
       this.carry.add(rest)
       return decoded
     }
-    const rejected = [...decoded.rejected, this.tooLong(rest)]
-    this.inside = true
-    return this.decoded(decoded.batch, rejected)
+    return this.decoded(decoded.batch, [...decoded.rejected, this.cutOff(rest)])
   }
 
   end(): Decoded<R> | undefined {
@@ -94,34 +92,35 @@ class JsonlDecoder<R> implements Decoder<R> {
     const positions = new Positions(this.file)
     const rejected: RejectedRow[] = []
     const base = this.byte
-    for (let start = 0; start < bytes.length; ) {
+    const { limit } = this
+    let { row, line } = this
+    for (let start = 0; start < bytes.length; line++) {
       const border = bytes.indexOf(LF, start)
-      const next = border === -1 ? bytes.length : border + 1
+      const end = border === -1 ? bytes.length : border
       let from = start
-      let to = border === -1 ? bytes.length : border
-      while (from < to && isSpace(bytes[from] as number)) from++
-      while (to > from && isSpace(bytes[to - 1] as number)) to--
-      if ((border === -1 ? next : border) - start > this.limit) {
-        this.byte = base + start
-        rejected.push(this.tooLong(bytes.subarray(start, next)))
-        this.byte = base
-      } else if (from < to) {
-        const row = this.row + 1
-        if (bytes[from] === 0x7b && bytes[to - 1] === 0x7d) {
-          this.row = row
+      let to = end
+      if (bytes[from] !== OPEN || bytes[to - 1] !== CLOSE) {
+        while (from < to && isSpace(bytes[from] as number)) from++
+        while (to > from && isSpace(bytes[to - 1] as number)) to--
+      }
+      if (end - start > limit) rejected.push(this.tooLong(bytes, start, end, ++row, line))
+      else if (from < to) {
+        row++
+        if (bytes[from] === OPEN && bytes[to - 1] === CLOSE) {
           starts.push(from)
           ends.push(to)
-          positions.add(row, this.line, base + start)
+          positions.add(row, line, base + start)
         } else {
-          this.row = row
-          rejected.push(
-            this.refuse(bytes.toString('utf8', from, to), row, this.line, base + start, from - start),
-          )
+          const text = bytes.toString('utf8', from, to)
+          rejected.push(this.refuse(text, row, line, base + start, from - start))
         }
       }
-      if (border !== -1) this.line++
-      start = next
+      start = end + 1
+      // The last line of the input may lack its line break: then it goes on, for all that is known.
+      if (border === -1) break
     }
+    this.row = row
+    this.line = line
     this.byte = base + bytes.length
     const text = textBatch<R>({ bytes, starts, ends, count: starts.length }, undefined, positions.origin())
     if (this.form === 'any') return this.decoded(text, rejected)
@@ -165,16 +164,22 @@ class JsonlDecoder<R> implements Decoder<R> {
     }
   }
 
-  private tooLong(bytes: Buffer): RejectedRow {
-    this.row++
-    const position = place(this.file, this.row, this.line, this.byte)
-    this.byte += bytes.length
+  private tooLong(bytes: Buffer, start: number, end: number, row: number, line: number): RejectedRow {
+    const position = place(this.file, row, line, this.byte + start)
     return {
-      row: shownText(bytes, 0, Math.min(this.limit, 1024)),
+      row: shownText(bytes, start, Math.min(end, start + Math.min(this.limit, 1024))),
       code: 'ETL_ROW_TOO_LARGE',
       reason: rowTooLarge(this.limit, position).message,
       position,
     }
+  }
+
+  /** Refuses a line of which only the beginning came; its rest will be passed over. */
+  private cutOff(bytes: Buffer): RejectedRow {
+    const rejected = this.tooLong(bytes, 0, bytes.length, ++this.row, this.line)
+    this.byte += bytes.length
+    this.inside = true
+    return rejected
   }
 
   private decoded(batch: Batch<R>, rejected: readonly RejectedRow[]): Decoded<R> {
