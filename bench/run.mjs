@@ -111,6 +111,7 @@ async function runCase(one) {
     rows,
     bytes,
     wholeProcess: one.wholeProcess === true,
+    ours: one.ours,
     contenders: {},
   }
   let agreed = sums?.[one.sum]

@@ -2,9 +2,10 @@
  * The two forms of a batch, and the one module that knows both: rows, and rows as JSON text. A batch may hold
  * either, or both aligned row for row.
  */
+import { isAscii } from 'node:buffer'
 import type { Batch, Cursor, JsonLines, Origin, Position } from './contracts.js'
 import { EtlError } from './errors.js'
-import { parseJson, stringifyJson } from './json.js'
+import { hasLongDigits, parseJson, stringifyJson } from './json.js'
 
 /** A batch of rows. */
 export function rowsBatch<R>(rows: readonly R[], cursor?: Cursor, origin?: Origin): Batch<R> {
@@ -97,26 +98,34 @@ export function parse<R>(
   batch: Batch<R>,
   onBad: (index: number, text: string, reason: string) => void,
 ): Batch<R> {
-  if (isParsed(batch)) return batch
-  const count = size(batch)
+  const { text } = batch
+  if (isParsed(batch) || text === undefined) return batch
+  const { starts, ends, count } = text
+  const bytes = bufferOver(text.bytes)
+  const whole = count === 0 ? bytes : bytes.subarray(starts[0], ends[count - 1])
+  // Looked at once for all rows: most batches need neither UTF-8 nor exact numbers.
+  const encoding = isAscii(whole) ? 'latin1' : 'utf8'
+  const read = hasLongDigits(whole) ? parseJson : (JSON.parse as (text: string) => unknown)
   const rows: R[] = []
-  const kept: number[] = []
+  let kept: number[] | undefined
   for (let index = 0; index < count; index++) {
-    const text = textAt(batch, index)
-    let row: unknown
-    let reason: string | undefined
+    const line = bytes.toString(encoding, starts[index], ends[index])
+    let reason: string
     try {
-      row = parseJson(text)
-      if (!isRow(row)) reason = `expected a JSON object, got ${kindOf(row)}`
+      const row = read(line)
+      if (isRow(row)) {
+        rows.push(row as R)
+        kept?.push(index)
+        continue
+      }
+      reason = `expected a JSON object, got ${kindOf(row)}`
     } catch (error) {
       reason = `broken JSON: ${(error as Error).message}`
     }
-    if (reason === undefined) {
-      rows.push(row as R)
-      kept.push(index)
-    } else onBad(index, text, reason)
+    kept ??= Array.from({ length: index }, (_, before) => before)
+    onBad(index, line, reason)
   }
-  const chosen = select(batch, kept)
+  const chosen = kept === undefined ? batch : select(batch, kept)
   return { rows, cursor: chosen.cursor, origin: chosen.origin, text: chosen.text }
 }
 

@@ -55,7 +55,7 @@ export {
 export { infinoClient } from './infino/client.js'
 export type { InfinoClient, InfinoConnection, InfinoOptions } from './infino/types.js'
 
-// batches, for sources, transforms and sinks of your own
+// batches and pages, for sources, transforms and sinks of your own
 export {
   originAt,
   parse,
@@ -70,3 +70,4 @@ export {
   textBatch,
   withCursor,
 } from './batch.js'
+export { type Page, type PagerOptions, readPages } from './pager.js'

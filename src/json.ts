@@ -9,6 +9,27 @@ export const MAX_DEPTH = 512
 
 const LONG_DIGITS = /[0-9]{16}/
 
+/** Whether bytes hold a run of 16 digits, so that a whole number in them may need an exact reader. */
+export function hasLongDigits(bytes: Uint8Array): boolean {
+  const { length } = bytes
+  // Such a run covers one of any 16 bytes in a row: the others need no look.
+  for (let at = LONG - 1; at < length; at += LONG) {
+    if (!isDigit(bytes[at] as number)) continue
+    let first = at
+    while (first > 0 && isDigit(bytes[first - 1] as number)) first--
+    let end = at + 1
+    while (end < length && isDigit(bytes[end] as number)) end++
+    if (end - first >= LONG) return true
+  }
+  return false
+}
+
+const LONG = 16
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
+}
+
 /** Like `JSON.parse`, with integers outside the safe range as `bigint`. Throws `SyntaxError`. */
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text)

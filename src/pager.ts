@@ -59,6 +59,12 @@ interface Asked<R, P extends Json> {
 /** A pager's cursor: pages and rows so far, and where the next page is. */
 type PagerCursor<P> = { readonly page: number; readonly rows: number; readonly next: P | null }
 
+/**
+ * The batches of all pages in order, each under a cursor that resumes behind it. Throws `ETL_PAGE_CYCLE`,
+ * `ETL_PAGE_REPEATED`, `ETL_PAGE_GAP`, `ETL_PAGE`, and what `fetch` throws, with the number of the page.
+ *
+ *     const source = { name: 'api', read: (request) => readPages({ name: 'api', first: 1, fetch }, request) }
+ */
 export async function* readPages<R, P extends Json>(
   options: PagerOptions<R, P>,
   request: ReadRequest = {},

@@ -57,6 +57,7 @@ beforeAll(async () => {
     'events.jsonl': '{"event":"login","n":1}\n{"event":"logout","n":2}\n',
     'events.ndjson.gz': gzipSync('{"event":"login","n":1}\n'),
     'more.ndjson': '{"event":"logout","n":2}\n',
+    'total.mjs': 'export default (order) => ({ ...order, total: order.qty * order.price })\n',
     'graph.json': '{"data":{"nodes":[{"id":1},{"id":2}]}}',
   }
   for (const [name, content] of Object.entries(files)) {

@@ -58,7 +58,7 @@ function howMeasured(facts) {
   return [
     'Every run is a process of its own; contenders take turns (A B A B), ' +
       `${facts.rounds} rounds each. Before that, each runs once unmeasured and every row is checked: all must deliver the same rows, ` +
-      'by count and by a checksum that knows no order. **Decode** and **core** leave start-up and imports out for everyone; ' +
+      'by count and by a checksum that knows no order. **Decode**, **core** and **paging** leave start-up and imports out for everyone; ' +
       '**end to end** and **memory** count everything from the start of the process to its end, for everyone. ' +
       'Spread is the distance from the fastest to the slowest run over the median. CPU is user and system time of the client process with all its threads; RSS is its peak. ' +
       'The peers that upload send no signature, no body hash and no ids; infino-etl sends all three.',

@@ -35,10 +35,10 @@ export function ranked(one) {
 
 /**
  * How a contender's time stands to ours: above 1, ours is that many times faster. What leaves rows unparsed is
- * compared with what leaves them unparsed.
+ * compared with what leaves them unparsed. `one.ours` names ours where there are several.
  */
 export function against(one, name, measure = 'wallMs') {
-  const like = name.endsWith(UNPARSED) ? `infino-etl${UNPARSED}` : 'infino-etl'
+  const like = name.endsWith(UNPARSED) ? `infino-etl${UNPARSED}` : (one.ours ?? 'infino-etl')
   const ours = one.contenders[like]?.summary?.[measure].median
   const theirs = one.contenders[name].summary?.[measure].median
   return ours === undefined || theirs === undefined ? undefined : theirs / ours

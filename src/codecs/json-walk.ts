@@ -1,4 +1,4 @@
-/** Follows the tokens of stream-json to the wanted array and through its elements. */
+/** Follows the tokens of stream-json to the wanted array, and keeps the document around it. */
 import Assembler from 'stream-json/assembler.js'
 import type { Token } from 'stream-json/parser.js'
 
@@ -30,19 +30,15 @@ export class Walk {
   found = false
   /** Tokens so far. */
   events = 0
-  /** An element is complete: take it with `element()`. */
-  ready = false
   /** What stands in the place of the array. */
   wrong: string | undefined
   readonly topKeys: string[] = []
   /** Keys of the object in the place of the array. */
   readonly keys: string[] = []
   private readonly path: readonly string[]
-  private readonly assembler = new ExactAssembler()
-  /** Open objects and arrays around the current token, those of an element apart. */
+  private assembler: Assembler | undefined = new ExactAssembler()
+  /** Open objects and arrays around the current token. */
   private depth = 0
-  private elementDepth = 0
-  private deepest = 0
   /** How many keys of the path lead to where we are. */
   private matched = 0
   private key: string | undefined
@@ -56,20 +52,25 @@ export class Walk {
     this.path = path
   }
 
+  /** Takes the next token; of the array only its brackets are to be given. */
   take(token: Token): void {
     this.events++
-    if (this.state === 'array') this.inside(token)
-    else if (this.state === 'before') this.before(token)
+    this.assembler?.consume(token)
+    if (this.state === 'array') {
+      this.depth--
+      this.state = this.depth === 0 ? 'done' : 'behind'
+    } else if (this.state === 'before') this.before(token)
     else this.outside(token)
   }
 
-  /** The complete element, and how deep it nests. */
-  element(): { value: unknown; depth: number } {
-    const value: unknown = this.assembler.current
-    const depth = this.deepest
-    this.ready = false
-    this.deepest = 0
-    return { value, depth }
+  /** The document, with nothing in the array; absent until it has ended, and where it was let go. */
+  document(): unknown {
+    return this.state === 'done' ? this.assembler?.current : undefined
+  }
+
+  /** The document is not kept any longer. */
+  letGo(): void {
+    this.assembler = undefined
   }
 
   /** The key of the object in the place of the array that most likely holds the rows. */
@@ -87,20 +88,6 @@ export class Walk {
     if (this.state === 'done') return 'the end of the document'
     if (this.state === 'array') return 'a value, "," or "]"'
     return this.events === 0 ? 'an array' : 'valid JSON'
-  }
-
-  private inside(token: Token): void {
-    if (token.name === 'endArray' && this.elementDepth === 0) {
-      this.depth--
-      this.state = this.depth === 0 ? 'done' : 'behind'
-      return
-    }
-    this.assembler.consume(token)
-    if (isStart(token)) {
-      this.elementDepth++
-      this.deepest = Math.max(this.deepest, this.elementDepth)
-    } else if (isEnd(token)) this.elementDepth--
-    this.ready = this.elementDepth === 0
   }
 
   private before(token: Token): void {

@@ -197,7 +197,11 @@ describe('the byte lane', () => {
         error,
       })
       expect(told(any)).toEqual(told(rows))
+<<<<<<< HEAD
+      expect(rows.batches.every((batch) => isParsed(batch))).toBe(true)
+=======
       expect(rows.batches.every(isParsed)).toBe(true)
+>>>>>>> wt-wasm
     }
   })
 })
