@@ -7,7 +7,7 @@ import type { RejectedRow, Row } from '../../contracts.js'
 import { type CsvDecoderSetup, columnNames, csvDecoder } from '../csv.js'
 import type { CsvDialect } from '../csv-records.js'
 import type { CsvColumnType } from '../csv-types.js'
-import { Carry, DEFAULT_MAX_ROW_BYTES, type Decoded, type Decoder, startOf } from '../decoder.js'
+import { Carry, DEFAULT_MAX_ROW_BYTES, type Decoded, type Decoder, place, startOf } from '../decoder.js'
 import { byteLane, type Engine, MORE, REFUSED, takeEngine, WIDER } from './engine.js'
 import { followedBy, Gathered } from './rows.js'
 
@@ -64,6 +64,8 @@ class CsvByteDecoder<R> implements Decoder<R> {
   private header: boolean
   /** Bytes of the unfinished row when it was looked at last. */
   private seen = 0
+  /** Looks at records that are refused. */
+  private judging: Decoder | undefined
   /** The decoder that has taken over. */
   private other: Decoder<R> | undefined
 
@@ -231,8 +233,15 @@ class CsvByteDecoder<R> implements Decoder<R> {
 
   /** What the other decoder says about a record that is certain to be refused. */
   private judge(record: Buffer, row: number, byte: number, line: number): RejectedRow | undefined {
-    const decoder = csvDecoder({ ...this.setup, onDrift: undefined, resume: { byte, row: row - 1, line } })
-    const decoded = followedBy(decoder.push(record), decoder.end())
+    // Its reasons name no place, so one decoder can look at records from anywhere.
+    this.judging ??= csvDecoder({ ...this.setup, onDrift: undefined, resume: NOWHERE })
+    const said = this.judging.push(record)
+    const refused = said?.rejected[0]
+    if (said?.error === undefined && refused !== undefined)
+      return { ...refused, position: place(this.setup.file, row, line, byte) }
+    this.judging = undefined
+    const fresh = csvDecoder({ ...this.setup, onDrift: undefined, resume: { byte, row: row - 1, line } })
+    const decoded = followedBy(fresh.push(record), fresh.end())
     return decoded?.error === undefined ? decoded?.rejected[0] : undefined
   }
 
@@ -243,4 +252,5 @@ class CsvByteDecoder<R> implements Decoder<R> {
   }
 }
 
+const NOWHERE = { byte: 0, row: 0, line: 1 }
 const LINE_BREAK = Buffer.from('\n')

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type CsvLayout, csvPackageDecoder } from '../../../src/codecs/csv.js'
+import { type CsvLayout, csvDecoder } from '../../../src/codecs/csv.js'
 import { CSV_COLUMN_TYPES } from '../../../src/codecs/csv-types.js'
 import { jsonArrayDecoder } from '../../../src/codecs/json-array.js'
 import { csvByteDecoder } from '../../../src/codecs/wasm/csv.js'
@@ -94,7 +94,7 @@ function compareCsv(bytes: Uint8Array, how: CsvLayout, fill: boolean, strict: bo
   }
   const counted = counting(csvByteDecoder({ ...setup, onDrift: counter(drift.lane) }))
   const said = collect(counted.decoder, cutAt(bytes, at))
-  const expected = collect(csvPackageDecoder({ ...setup, onDrift: counter(drift.oracle) }), [bytes])
+  const expected = collect(csvDecoder({ ...setup, onDrift: counter(drift.oracle) }), [bytes])
   expect(withoutFilling(said, how.columns)).toEqual(withoutFilling(expected, how.columns))
   if (expected.error === undefined) expect(drift.lane).toEqual(drift.oracle)
   return counted.texts()
