@@ -1,10 +1,11 @@
 /** What happens to rows that were refused: fail, skip and count, or write them to a dead letter sink. */
 
 import { rowsBatch } from './batch.js'
-import { BodyPool, batchInto, frameLimits, isBodySink } from './batcher.js'
+import { batchInto, frameLimits, isBodySink } from './batcher.js'
 import type { Clock, Json, Logger, RejectedRow, Row, Sink } from './contracts.js'
 import { Delivery } from './delivery.js'
 import { describePosition, EtlError } from './errors.js'
+import { BodyPool } from './filling.js'
 import type { RetryPolicy, RetryWorld } from './retry.js'
 
 /** A rejected row as it is written to a dead letter sink. */

@@ -1,10 +1,11 @@
 /** The one loop: opens the ends, runs the lanes, saves positions, shuts down, and reports. */
 import { setMaxListeners } from 'node:events'
-import { BodyPool, batchInto, frameLimits, isBodySink } from './batcher.js'
+import { batchInto, frameLimits, isBodySink } from './batcher.js'
 import { type CheckpointStore, fileCheckpoint } from './checkpoint.js'
 import type { Clock, Logger, Partition, Sink } from './contracts.js'
 import { Delivery } from './delivery.js'
 import { abortError, EtlError, toEtlError } from './errors.js'
+import { BodyPool } from './filling.js'
 import type { FrameRows } from './frame.js'
 import { systemClock } from './internal/clock.js'
 import { wholeNumber } from './internal/options.js'
